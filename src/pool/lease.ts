@@ -1,0 +1,53 @@
+import type { WeirError } from '../core/errors.ts'
+import type { PooledConnection } from './pooled-connection.ts'
+
+/** Why no connection could be leased in this turn. */
+export type Refusal =
+  /** No live connection. */
+  | 'unavailable'
+  /** Every live connection is paused by its agent, or this request's body is. */
+  | 'paused'
+  /** Every open connection carries as many events as it may. */
+  | 'full'
+  | 'draining'
+  | 'breaker-open'
+  /** The connection that has the earlier events of this request is gone. */
+  | 'affinity-lost'
+
+/** What the choice of a connection may look at. Embedded in the caller's own record. */
+export interface LeaseHints {
+  readonly correlationId: string
+  /** Sticky session or hash key; undefined: none. */
+  readonly sessionKey: string | undefined
+  /** Id of the connection that has this request's earlier events; 0: free choice. */
+  readonly pinnedTo: number
+  /** Id of a connection that just failed before sending; 0: none. */
+  readonly avoid: number
+}
+
+/**
+ * A caller in the pool's bounded queue. The links belong to the queue. Exactly one of the two is called, once,
+ * unless the waiter is withdrawn first.
+ */
+export interface LeaseWaiter extends LeaseHints {
+  waiterPrev: LeaseWaiter | null
+  waiterNext: LeaseWaiter | null
+  isWaiting: boolean
+  onLeased(connection: PooledConnection): void
+  onRefused(error: WeirError): void
+}
+
+/** How a lease ended; feeds health, breaker and statistics. */
+export type LeaseOutcome =
+  /** A reply came. */
+  | 'replied'
+  /** No reply before the deadline. */
+  | 'timeout'
+  /** The reply was unusable, or the agent answered with its own error. */
+  | 'bad-reply'
+  /** The connection died under it. */
+  | 'lost'
+  /** Nothing was sent; says nothing about the agent. */
+  | 'not-sent'
+  /** The caller gave up; says nothing about the agent. */
+  | 'cancelled'

@@ -1,0 +1,13 @@
+import type { Connection } from '../transport/connection.ts'
+import type { LeaseOutcome } from './lease.ts'
+
+/** One connection as its pool keeps it: the link and the facts that decide whether it may be picked. */
+export interface PooledConnection {
+  /** The connection's id; pins name it. Never 0. */
+  readonly id: number
+  readonly connection: Connection
+  /** Leased and not yet released. */
+  readonly inFlight: number
+  /** Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. */
+  release(outcome: LeaseOutcome, latencyMs: number): void
+}
