@@ -3,6 +3,8 @@ import type { Candidate } from '../picker.ts'
 
 /** Throws before a full scan. With every candidate available the first one nearly always lands. */
 const THROWS = 8
+/** Smaller positive weights count as this much, so that products and squares of them stay positive. */
+const LEAST_WEIGHT = 1e-6
 
 /**
  * Draws an available candidate with probability proportional to its share: the weight, or the weight squared
@@ -74,8 +76,8 @@ export class WeightedSampler {
   }
 
   #share(candidate: Candidate): number {
-    const { weight } = candidate
-    if (!(weight > 0)) return 0
+    if (!(candidate.weight > 0)) return 0
+    const weight = Math.max(candidate.weight, LEAST_WEIGHT)
     return this.#isSharp ? weight * weight : weight
   }
 }
