@@ -184,7 +184,7 @@ describe('round-robin', () => {
           assert.ok(Math.abs(counts[index]! - 400 * weight) < 12 + 20 * weight, `${counts} for ${list}`)
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 200 },
     )
   })
 
