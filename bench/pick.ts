@@ -3,31 +3,21 @@ import { seededRandom } from '../src/core/random.ts'
 import type { Candidate, PickContext, Picker, StrategyName } from '../src/policy/picker.ts'
 import { STRATEGY_NAMES } from '../src/policy/picker.ts'
 import { strategyNamed } from '../src/policy/strategies/strategy-named.ts'
+import { printJson, printTable } from './harness/report.ts'
+import type { BenchOptions, BenchResult, Row } from './harness/result.ts'
+import { row } from './harness/result.ts'
+import { median } from './harness/statistics.ts'
 
 /*
  * What a pick costs as the pool grows: throughput at n candidates over throughput at 4. Sizes take turns within
  * each round, so a slow phase of the machine hits all of them, and the median round counts.
  */
 
-export interface PickRow {
-  readonly name: string
-  /** Throughput over that of the same strategy with 4 candidates. */
-  readonly ratio: number
-  readonly goal: number
-  readonly ok: boolean
-  /** Median nanoseconds per pick, the change of the load included. */
-  readonly nanoseconds: number
-}
-
-export interface PickResult {
-  readonly bench: 'pick'
-  readonly rows: readonly PickRow[]
-}
-
 const BASE_SIZE = 4
 const SIZES = [BASE_SIZE, 16, 64, 256] as const
 const GOAL = 0.5
 const ROUNDS = 31
+const WARM_UP_ROUNDS = 5
 const PICKS_PER_ROUND = 20_000
 /** Events in flight over the whole pool; a power of two. */
 const IN_FLIGHT = 64
@@ -99,42 +89,37 @@ class Lane {
   }
 }
 
-export function run(): PickResult {
+export function run(options: BenchOptions = { quick: false }): Promise<BenchResult> {
   const contexts = Array.from({ length: 1024 }, (_, at) => ({ hashKey: `session-${at * 7919}`, avoid: 0 }))
   const lanes = new Map(STRATEGY_NAMES.map((name) => [name, SIZES.map((size) => new Lane(name, size))]))
-  const warmUp = 5
-  for (let round = 0; round < ROUNDS + warmUp; round++) {
+  const rounds = options.quick ? 1 : ROUNDS
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
     for (const ofStrategy of lanes.values()) for (const lane of ofStrategy) lane.runRound(contexts)
   }
-  const rows: PickRow[] = []
+  const rows: Row[] = []
   for (const [name, ofStrategy] of lanes) {
     const base = ofStrategy[0]!
     for (const lane of ofStrategy) {
-      if (!(lane.checksum >= 0)) throw new Error(`the picks of ${name} were not counted`)
+      if (lane === base) continue
+      if (!(lane.checksum > 0)) throw new Error(`the picks of ${name} among ${lane.size} left no trace`)
       const ratios = lane.nanoseconds.map((cost, round) => base.nanoseconds[round]! / cost)
-      const ratio = lane === base ? 1 : median(ratios.slice(warmUp))
-      rows.push({
-        name: `${name} at ${lane.size}`,
-        ratio: Math.round(ratio * 1000) / 1000,
-        goal: GOAL,
-        ok: ratio >= GOAL,
-        nanoseconds: Math.round(median(lane.nanoseconds.slice(warmUp)) * 10) / 10,
-      })
+      rows.push(
+        row(`${name}, ${lane.size} against ${BASE_SIZE}`, median(ratios.slice(WARM_UP_ROUNDS)), GOAL, {
+          nanoseconds: cost(lane),
+          nanosecondsAtBase: cost(base),
+        }),
+      )
     }
   }
-  return { bench: 'pick', rows }
+  return Promise.resolve({ bench: 'pick', rows })
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!
+function cost(lane: Lane): number {
+  return Math.round(median(lane.nanoseconds.slice(WARM_UP_ROUNDS)) * 10) / 10
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const result = run()
-  console.table(
-    Object.fromEntries(
-      result.rows.map(({ name, nanoseconds, ratio, ok }) => [name, { nanoseconds, ratio, ok }]),
-    ),
-  )
-  console.log(JSON.stringify(result))
+  const result = await run()
+  printTable(result)
+  printJson(result)
 }
