@@ -14,16 +14,18 @@ export class BreakerGate {
   readonly #breaker: Breaker
   readonly #probe: Probe
   #ticket: number
-  /** When the present period began, clock milliseconds. */
-  #since: number
+  /**
+   * Leases from before this instant say nothing about the present period, clock milliseconds. Half-open counts
+   * from the opening: nothing was admitted in between, and callers read the clock a little before they lease.
+   */
+  #since = Number.NEGATIVE_INFINITY
   #lostAt = Number.NEGATIVE_INFINITY
 
-  constructor(agent: string, options: BreakerOptions, random: Random, probe: Probe, now: number) {
+  constructor(agent: string, options: BreakerOptions, random: Random, probe: Probe) {
     this.#agent = agent
     this.#breaker = new Breaker(random, options)
     this.#probe = probe
     this.#ticket = this.#breaker.ticket
-    this.#since = now
   }
 
   state(now: number): BreakerState {
@@ -76,7 +78,8 @@ export class BreakerGate {
   #note(now: number): void {
     if (this.#breaker.ticket === this.#ticket) return
     this.#ticket = this.#breaker.ticket
-    this.#since = now
-    this.#probe.breakerChanged?.(this.#agent, this.#breaker.state(now))
+    const state = this.#breaker.state(now)
+    if (state !== 'half-open') this.#since = now
+    this.#probe.breakerChanged?.(this.#agent, state)
   }
 }

@@ -50,7 +50,7 @@ export class ConnectionPool implements AgentPool {
     this.#healthSettings = healthSettings(settings.health)
     this.#strategy = strategyNamed(settings.strategy)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
-    this.#breaker = new BreakerGate(agent, settings.breaker, around.random, around.probe, now)
+    this.#breaker = new BreakerGate(agent, settings.breaker, around.random, around.probe)
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(now)
     this.#picker = this.#strategy.build([], around.random)
@@ -81,19 +81,22 @@ export class ConnectionPool implements AgentPool {
   }
 
   drain(deadlineAt: number): Promise<void> {
-    this.#drained ??= this.#drain(deadlineAt)
+    if (this.#drained === undefined) {
+      let finish!: () => void
+      this.#drained = new Promise((resolve) => {
+        finish = resolve
+      })
+      void this.#drain(deadlineAt).then(finish, finish)
+    }
     return this.#drained
   }
 
   async #drain(deadlineAt: number): Promise<void> {
-    /* The caller sets #drained only when this returns; nothing below may run callbacks before. */
-    await Promise.resolve()
+    this.#publish()
     this.#keeper?.stop()
     const leaving = [...this.#byId.values()]
     this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
-    const farewells = leaving.map((connection) => connection.retire(deadlineAt, 0))
-    this.#publish()
-    await Promise.all(farewells)
+    await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
   }
 
   #lease(hints: LeaseHints): LiveConnection | Refusal {
@@ -112,6 +115,7 @@ export class ConnectionPool implements AgentPool {
   #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
     const connection = this.#byId.get(hints.pinnedTo)
     if (connection === undefined) return 'affinity-lost'
+    if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     if (connection.isPaused) return 'paused'
     if (hints.isBody !== false && connection.pausesBody(hints.correlationId)) return 'paused'
     if (!connection.hasRoom) return 'full'
@@ -144,9 +148,10 @@ export class ConnectionPool implements AgentPool {
     return live
   }
 
-  /** Builds the picker anew: after every change of the set of ready connections. */
+  /** Builds the picker anew: after every change of the set of ready connections. A draining pool has none. */
   #publish(): void {
-    this.#ready = [...this.#byId.values()].filter((connection) => connection.stage === 'ready')
+    const all = this.#drained === undefined ? [...this.#byId.values()] : []
+    this.#ready = all.filter((connection) => connection.stage === 'ready')
     this.#picker = this.#strategy.build(this.#ready, this.#around.random)
   }
 

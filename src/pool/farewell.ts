@@ -53,7 +53,10 @@ export class Farewell {
   onIdle(): void {
     if (this.#isClosing) return
     this.#linger?.cancel()
-    if (this.#lingerMs <= 0) return this.#close()
+    if (this.#lingerMs <= 0) {
+      this.#close()
+      return
+    }
     this.#linger = this.#clock.setTimer(this.#lingerMs, () => {
       if (this.#leaving.inFlight === 0) this.#close()
     })

@@ -74,9 +74,10 @@ export class Slot {
       this.#backoff.reset()
       this.#mayRedialAtOnce = true
     }
-    if (!this.#mayRedialAtOnce) return this.#pause(this.#backoff.next())
-    this.#mayRedialAtOnce = false
-    this.dial()
+    if (this.#mayRedialAtOnce) {
+      this.#mayRedialAtOnce = false
+      this.dial()
+    } else this.#pause(this.#backoff.next())
   }
 
   /** Ends dialling and pausing; a connection that arrives late is dropped. */
@@ -111,7 +112,8 @@ export class Slot {
     }
     if (connection.isClosed) {
       const error = new WeirError('UNAVAILABLE', 'the connection closed as it was made', { sent: false })
-      return this.#fail(attempt, dialer.endpoint, error)
+      this.#fail(attempt, dialer.endpoint, error)
+      return
     }
     state.watchdog.cancel()
     this.#state = { is: 'filled', since: this.#host.clock.now() }

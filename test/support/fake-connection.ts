@@ -49,8 +49,11 @@ export class FakeConnection implements Connection {
   readonly sent: AgentEvent[] = []
   readonly cancelled: { readonly correlationId: string; readonly reason: CancelReason }[] = []
   readonly configured: { readonly config: unknown; readonly version: string | undefined }[] = []
-  readonly configAnswers: { readonly requestId: string; readonly accepted: boolean; readonly error?: string }[] =
-    []
+  readonly configAnswers: {
+    readonly requestId: string
+    readonly accepted: boolean
+    readonly error?: string
+  }[] = []
   /** Rejects the next configure with this. */
   refusesConfig: WeirError | undefined
   #observer: ConnectionObserver | undefined
@@ -83,7 +86,8 @@ export class FakeConnection implements Connection {
 
   send(event: AgentEvent, pending: PendingReply): void {
     if (this.isClosed) throw new WeirError('CONNECTION_LOST', 'closed', { sent: false })
-    if (this.isExclusive && this.#pendings.length > 0) throw new Error('exclusive: second send before the reply')
+    if (this.isExclusive && this.#pendings.length > 0)
+      throw new Error('exclusive: second send before the reply')
     this.sent.push(event)
     this.#pendings.push(pending)
   }
@@ -149,7 +153,9 @@ export class FakeConnection implements Connection {
 
   /** Answers the oldest event of this id, or of any; false when none waits. */
   reply(correlationId?: string): boolean {
-    const index = this.#pendings.findIndex((one) => correlationId === undefined || one.correlationId === correlationId)
+    const index = this.#pendings.findIndex(
+      (one) => correlationId === undefined || one.correlationId === correlationId,
+    )
     const [pending] = index < 0 ? [] : this.#pendings.splice(index, 1)
     if (pending === undefined) {
       this.#observer?.onStrayReply(correlationId ?? '')
