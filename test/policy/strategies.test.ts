@@ -181,10 +181,13 @@ describe('round-robin', () => {
         const total = list.reduce((sum, weight) => sum + weight, 0)
         const counts = tally(picker, list.length, Math.round(400 * total))
         for (const [index, weight] of list.entries()) {
-          assert.ok(Math.abs(counts[index]! - 400 * weight) < 12 + 20 * weight, `${counts} for ${list}`)
+          assert.ok(
+            Math.abs(counts[index]! - 400 * weight) < 12 + 20 * weight,
+            `${counts.join(' ')} for ${list.join(' ')}`,
+          )
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 200 },
     )
   })
 

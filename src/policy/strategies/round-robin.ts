@@ -59,16 +59,16 @@ class RoundRobinPicker implements Picker {
       earned += weight
       if (richest < 0 || sum > credit[richest]!) richest = here
     }
-    /* A whole lap earned nobody a turn: the nearest gets it, at the price of what the lap has earned. */
+    /*
+     * A whole lap earned nobody a turn: the nearest gets it, at the price of what the lap has earned. Everybody
+     * was visited once, so the cursor stays.
+     */
     if (richest >= 0) {
       credit[richest] = credit[richest]! - Math.min(1, earned)
-      return this.#from(richest)
+      return richest
     }
-    return this.#from(weightless >= 0 ? weightless : avoided)
-  }
-
-  #from(index: number): number {
-    if (index >= 0) this.#cursor = index + 1 === this.#candidates.length ? 0 : index + 1
-    return index
+    const last = weightless >= 0 ? weightless : avoided
+    if (last >= 0) this.#cursor = last + 1 === count ? 0 : last + 1
+    return last
   }
 }
