@@ -28,7 +28,8 @@ export interface RequestContext<State extends object = Record<string, unknown>> 
   readonly state: Partial<State>
 }
 
-/** `undefined` means allow. */
+/** Nothing means allow. */
+// biome-ignore lint/suspicious/noConfusingVoidType: with it, handlers that return an answer on some paths only compile under noImplicitReturns
 export type Returned = Answer | undefined | void
 export type Handled = Returned | Promise<Returned>
 

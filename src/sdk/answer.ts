@@ -11,7 +11,7 @@ import {
   type WebSocketDecision,
 } from '../core/reply.ts'
 import { requireHeaderName, requireHeaderValue, requireStatus } from './answer-checks.ts'
-import { type GuardrailResult, guardrailText } from './guardrail-result.ts'
+import { GUARDRAIL_RESPONSE, type GuardrailResult, guardrailText } from './guardrail-result.ts'
 
 /**
  * What a handler returns. Made by `allow()`, `block()`, `redirect()`, `challenge()` and their kin; the methods add to it
@@ -211,7 +211,7 @@ export function closeWebSocket(code = 1008, reason = ''): Answer {
 
 /** What an inspected prompt or response contains. */
 export function inspected(result: GuardrailResult): Answer {
-  return allow().withRouting('guardrail_response', guardrailText(result))
+  return allow().withRouting(GUARDRAIL_RESPONSE, guardrailText(result))
 }
 
 /** The reply for whatever a handler returned. @throws WeirError when it is not an answer. */

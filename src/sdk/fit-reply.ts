@@ -2,6 +2,7 @@ import { WeirError } from '../core/errors.ts'
 import type { AgentReply, BodyMutation } from '../core/reply.ts'
 import type { TransportName } from '../transport/connection.ts'
 import { failureReply } from './agent-failure.ts'
+import { GUARDRAIL_RESPONSE } from './guardrail-result.ts'
 import type { WorkKind } from './served-request.ts'
 
 /**
@@ -34,7 +35,7 @@ function denied(reply: AgentReply, body: string): AgentReply {
 }
 
 function detects(reply: AgentReply): boolean {
-  const text = reply.routingMetadata['guardrail_response']
+  const text = reply.routingMetadata[GUARDRAIL_RESPONSE]
   if (text === undefined) return false
   try {
     const result = JSON.parse(text) as { detected?: unknown } | null

@@ -1,3 +1,6 @@
+/** Key of a reply's routing metadata under which a guardrail's result travels, as JSON text. */
+export const GUARDRAIL_RESPONSE = 'guardrail_response'
+
 /** What a guardrail found in a prompt or a response. */
 export interface GuardrailResult {
   readonly detected: boolean

@@ -11,6 +11,8 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { RecordingLink } from '../support/recording-link.ts'
 import { bodyChunk, requestComplete, requestHeaders, responseHeaders } from '../support/sample-events.ts'
 
+const NOTE = 'note'
+
 function serve(agent: Omit<Agent, 'name'>, options: Partial<EventServerOptions> = {}) {
   const clock = new FakeClock()
   const notices: string[] = []
@@ -181,8 +183,10 @@ test('a signal read after its request ended has fired already', async () => {
 
 test('state lives from the headers to the completion of a request, and is not shared', () => {
   const { server, send, link } = serve({
-    onRequestHeaders: (event, context) => void (context.state['uri'] = event.uri),
-    onResponseHeaders: (_event, context) => allow().addTag(String(context.state['uri'])),
+    onRequestHeaders(event, { state }) {
+      state[NOTE] = event.uri
+    },
+    onResponseHeaders: (_event, { state }) => allow().addTag(String(state[NOTE])),
   })
   send(link, requestHeaders('a', { uri: '/a' }), requestHeaders('b', { uri: '/b' }))
   send(link, responseHeaders('a'), responseHeaders('b'))
@@ -213,7 +217,7 @@ test('a request without state leaves nothing behind, whichever way it was answer
 
 test('state is let go after the idle TTL, counted from the last event', () => {
   const { clock, server, send, link } = serve(
-    { onRequestHeaders: (_e, context) => void (context.state['x'] = 1) },
+    { onRequestHeaders: (_event, { state }) => void Object.assign(state, { seen: true }) },
     { idleTtlMs: 1000 },
   )
   send(link, requestHeaders('a'), requestHeaders('b'))
@@ -232,7 +236,7 @@ test('at the bound the longest idle request gives way, never a busy one', async 
   const { server, send, link } = serve(
     {
       onRequestHeaders: (event, context) => {
-        context.state['x'] = 1
+        context.state[NOTE] = true
         return event.uri === '/slow' ? handler() : undefined
       },
     },
