@@ -9,7 +9,10 @@ import { RequestTable } from './request-table.ts'
 import type { RequestEnd, ServedLink, ServedRequest, Work } from './served-request.ts'
 import { Workload } from './workload.ts'
 
-/** Work that may wait per link before its proxy is cut off: it sends and does not read, or floods one request. */
+/**
+ * Work that may wait behind busy requests of one link before its proxy is cut off. The transport stops reading a proxy
+ * that does not read its answers; this is the bound for one that floods a few requests.
+ */
 const MAX_WAITING_PER_LINK = 16_384
 
 /** What answers the events of an {@link EventServer}: an author's handlers, or a chain of other agents. */
@@ -103,7 +106,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
       link.destroy(new WeirError('DRAINING', 'this agent is draining and takes no new connections'))
       return
     }
-    this.#links.set(link, { link, requests: new Map(), parked: [], waiting: 0 })
+    this.#links.set(link, { link, requests: new Map(), waiting: 0 })
     this.#responder.linkOpened?.(link)
   }
 
@@ -111,7 +114,6 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     const served = this.#links.get(link)
     if (served === undefined) return
     this.#links.delete(link)
-    served.parked.length = 0
     for (const request of [...served.requests.values()]) this.#finishEarly(request as R, 'link-closed')
     this.#responder.linkClosed?.(link, reason)
     this.#wakeIdleWaiters()
@@ -129,11 +131,6 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     const served = this.#links.get(link)
     if (served === undefined) return
     this.workload.cancelled(reason)
-    if (served.parked.length > 0) {
-      const left = served.parked.filter((work) => work.correlationId !== correlationId)
-      served.waiting -= served.parked.length - left.length
-      served.parked.splice(0, served.parked.length, ...left)
-    }
     const request = this.#table.find(served, correlationId)
     if (request !== undefined) this.#finishEarly(request as R, 'cancelled', reason)
   }
@@ -145,18 +142,6 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     link: ProxyLink,
   ): Promise<void> {
     return this.#responder.configure(config, version, isInitial, link)
-  }
-
-  onWritable(link: ProxyLink): void {
-    const served = this.#links.get(link)
-    if (served === undefined) return
-    let taken = 0
-    while (taken < served.parked.length && link.isWritable && !link.isClosed) {
-      served.waiting--
-      this.#admit(served.parked[taken++]!, served)
-    }
-    served.parked.splice(0, taken)
-    this.#wakeIdleWaiters()
   }
 
   /**
@@ -190,14 +175,6 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   #take(work: Work, link: ProxyLink): void {
     const served = this.#links.get(link)
     if (served === undefined) return
-    if (served.parked.length === 0 && link.isWritable) {
-      this.#admit(work, served)
-      return
-    }
-    if (this.#countWaiting(served)) served.parked.push(work)
-  }
-
-  #admit(work: Work, served: ServedLink): void {
     const known = this.#table.find(served, work.correlationId) as R | undefined
     if (known?.phase === 'busy') {
       if (!this.#countWaiting(served)) return
@@ -214,7 +191,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
 
   #refuse(work: Work, error: WeirError, served: ServedLink): void {
     this.workload.rejected()
-    served.link.reply(this.#responder.failure(work, error, served.link))
+    this.#reply(work, served.link, this.#responder.failure(work, error, served.link))
   }
 
   /** Runs one piece of work, and then the backlog for as long as the handlers answer at once. */
@@ -230,6 +207,15 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
         return
       }
       work = this.#settle(work, request, outcome)
+    }
+  }
+
+  /** A reply that cannot be encoded (too large, a header the wire cannot carry) is a failure like any other. */
+  #reply(work: Work, link: ProxyLink, reply: AgentReply): void {
+    try {
+      link.reply(fitReply(reply, work.kind, link.transport))
+    } catch (thrown) {
+      link.reply(this.#responder.failure(work, thrown, link))
     }
   }
 
@@ -264,8 +250,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
       this.#wakeIdleWaiters()
       return undefined
     }
-    const { link } = request.served
-    link.reply(fitReply(reply, work.kind, link.transport))
+    this.#reply(work, request.served.link, reply)
     if (work.kind === 'request-complete') {
       this.#complete(request)
       return undefined
@@ -285,7 +270,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   /** False: the proxy was cut off, because more waits than any well-behaved one sends. */
   #countWaiting(served: ServedLink): boolean {
     if (++served.waiting <= MAX_WAITING_PER_LINK) return true
-    const message = `more than ${MAX_WAITING_PER_LINK} events wait on this link: the proxy does not read its answers`
+    const message = `more than ${MAX_WAITING_PER_LINK} events wait on this link: the proxy does not wait for its answers`
     served.link.destroy(new WeirError('OVERLOADED', message))
     return false
   }

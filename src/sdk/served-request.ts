@@ -19,9 +19,7 @@ export interface ServedLink {
   readonly link: ProxyLink
   /** Listed requests by the proxy's correlation id. */
   readonly requests: Map<string, ServedRequest>
-  /** Work put off while the proxy does not read, oldest first. */
-  readonly parked: Work[]
-  /** Work that waits: parked, and queued behind a busy request. */
+  /** Work queued behind busy requests. */
   waiting: number
 }
 

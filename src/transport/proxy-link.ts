@@ -58,8 +58,6 @@ export interface ProxyLinkHandler {
     link: ProxyLink,
   ): Promise<void>
   onOpen(link: ProxyLink): void
-  /** The socket drained: `isWritable` is true again, work that was put off may be taken up. */
-  onWritable?(link: ProxyLink): void
   onClosed(link: ProxyLink, reason: WeirError): void
 }
 

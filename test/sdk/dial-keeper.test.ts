@@ -70,6 +70,7 @@ test('a refused registration is told apart from an unreachable proxy, and is tri
 test('a link that ends right after its registration counts as a refusal: the pauses keep growing', async () => {
   const links: RecordingLink[] = []
   const {
+    now,
     keeper: its,
     pauses,
     pass,
@@ -95,6 +96,7 @@ test('a link that lived is redialed soon after it was lost', async () => {
   const links: RecordingLink[] = []
   const {
     clock,
+    now,
     keeper: its,
     pass,
   } = keeper((attempt) => {

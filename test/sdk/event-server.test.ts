@@ -252,25 +252,27 @@ test('at the bound the longest idle request gives way, never a busy one', async 
   assert.equal(link.replies.length, 5)
 })
 
-test('a proxy that does not read gets no handler called until it does', () => {
-  let calls = 0
-  const { send, link } = serve({ onRequestHeaders: () => void calls++ })
-  link.isWritable = false
-  send(link, requestHeaders('a'), requestHeaders('b'))
-  assert.equal(calls, 0)
-  link.drained()
-  assert.deepEqual(
-    link.replies.map((reply) => reply.correlationId),
-    ['a', 'b'],
-  )
-})
-
-test('a proxy that sends and never reads is cut off', () => {
-  const { server, send, link } = serve({})
-  link.isWritable = false
-  for (let n = 0; n <= 16_384; n++) send(link, requestHeaders(`r${n}`))
+test('a proxy that floods a busy request is cut off', () => {
+  const { handler } = deferred()
+  const { server, send, link } = serve({ onRequestHeaders: handler })
+  send(link, requestHeaders('a'))
+  for (let n = 0; n <= 16_384; n++) send(link, bodyChunk('a', 'x'))
   assert.equal(link.closedWith?.code, 'OVERLOADED')
   assert.equal(server.waiting, 0)
+  assert.equal(server.requests, 0)
+})
+
+test('an answer that cannot be encoded becomes a block', async () => {
+  const { send, link } = serve({
+    onRequestHeaders: () => allow(),
+    onResponseHeaders: () => Promise.resolve(allow()),
+  })
+  for (const event of [requestHeaders('a'), responseHeaders('b')]) {
+    link.unencodable = event.correlationId
+    send(link, event)
+    await turn()
+    assert.equal(failureCodeOf(link.replyTo(event.correlationId)), 'TOO_LARGE')
+  }
 })
 
 test('draining refuses new links, answers the open ones and waits for running handlers', async () => {

@@ -1,4 +1,4 @@
-import type { WeirError } from '../../src/core/errors.ts'
+import { WeirError } from '../../src/core/errors.ts'
 import type { AgentReply } from '../../src/core/reply.ts'
 import type { TransportName } from '../../src/transport/connection.ts'
 import type { ProxyLink, ProxyLinkHandler } from '../../src/transport/proxy-link.ts'
@@ -16,6 +16,8 @@ export class RecordingLink implements ProxyLink {
   isClosed = false
   isWritable = true
   closedWith: WeirError | undefined
+  /** An allow to this id throws, as a codec does that cannot write it. */
+  unencodable: string | undefined
   readonly replies: AgentReply[] = []
   /** Everything but replies, as `[kind, message]`. */
   readonly sent: [kind: string, message: unknown][] = []
@@ -39,7 +41,10 @@ export class RecordingLink implements ProxyLink {
   }
 
   reply(reply: AgentReply): void {
-    if (!this.isClosed) this.replies.push(reply)
+    if (this.isClosed) return
+    if (reply.correlationId === this.unencodable && reply.decision.kind === 'allow')
+      throw new WeirError('TOO_LARGE', 'over the limit', { sent: false })
+    this.replies.push(reply)
   }
   sendHealth(report: unknown): void {
     this.sent.push(['health', report])
@@ -70,11 +75,5 @@ export class RecordingLink implements ProxyLink {
     this.isClosed = true
     this.closedWith = reason
     this.#handler.onClosed(this, reason as WeirError)
-  }
-
-  /** The peer reads again. */
-  drained(): void {
-    this.isWritable = true
-    this.#handler.onWritable?.(this)
   }
 }
