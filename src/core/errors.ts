@@ -34,6 +34,18 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** What a rate limit tells the one it refused. */
+export interface LimitFacts {
+  /** Name of the limit that said no. */
+  readonly rule: string
+  /** Burst; 0 for a ban. */
+  readonly limit: number
+  /** Whole tokens left. */
+  readonly remaining: number
+  /** Milliseconds until nothing is missing any more; undefined: never. */
+  readonly resetMs: number | undefined
+}
+
 export interface WeirErrorOptions {
   /**
    * Whether the event may have reached the agent. `false` means that no byte of it left this process, so
@@ -41,7 +53,9 @@ export interface WeirErrorOptions {
    */
   readonly sent?: boolean
   /** Milliseconds after which a retry can succeed; only with retryable codes. */
-  readonly retryAfterMs?: number
+  readonly retryAfterMs?: number | undefined
+  /** Only with RATE_LIMITED and BANNED. */
+  readonly limit?: LimitFacts
   readonly cause?: unknown
 }
 
@@ -51,12 +65,14 @@ export class WeirError extends Error {
   readonly code: ErrorCode
   readonly sent: boolean
   readonly retryAfterMs: number | undefined
+  readonly limit: LimitFacts | undefined
 
   constructor(code: ErrorCode, message: string, options: WeirErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.sent = options.sent ?? true
     this.retryAfterMs = options.retryAfterMs
+    this.limit = options.limit
   }
 
   get retryable(): boolean {

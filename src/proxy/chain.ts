@@ -1,4 +1,5 @@
-import type { EventKind } from '../core/event.ts'
+import { EVENT_KINDS, type EventKind } from '../core/event.ts'
+import type { ChainAgent } from './agent-policy.ts'
 
 /** How a front end must hold a body for the agents of a chain. The strictest agent wins. */
 export interface BodyPlan {
@@ -13,6 +14,9 @@ export interface BodyPlan {
   readonly onTooLarge: 'reject' | 'skip'
 }
 
+/** Nobody asked for this body. */
+export const NO_BODY: BodyPlan = Object.freeze({ mode: 'none', maxBytes: 0, onTooLarge: 'skip' })
+
 /** The agents of one route as the front ends see them. */
 export interface Chain {
   /** Route name. */
@@ -23,4 +27,50 @@ export interface Chain {
   wants(kind: EventKind): boolean
   readonly requestBody: BodyPlan
   readonly responseBody: BodyPlan
+}
+
+/** A chain with its agents, as the dispatcher runs it. Immutable; a reload makes a new one. */
+export class AgentChain implements Chain {
+  readonly name: string
+  readonly agents: readonly string[]
+  readonly members: readonly ChainAgent[]
+  /** All agents asked at once instead of one after the other. */
+  readonly isParallel: boolean
+  readonly requestBody: BodyPlan
+  readonly responseBody: BodyPlan
+  readonly #byKind: Readonly<Record<EventKind, readonly ChainAgent[]>>
+
+  constructor(name: string, agents: readonly ChainAgent[], isParallel = false) {
+    this.name = name
+    this.agents = agents.map((agent) => agent.policy.name)
+    this.members = agents
+    this.isParallel = isParallel
+    const wanting = (kind: EventKind): ChainAgent[] => agents.filter((agent) => agent.policy.events.has(kind))
+    this.#byKind = Object.fromEntries(EVENT_KINDS.map((kind) => [kind, wanting(kind)])) as unknown as Record<
+      EventKind,
+      readonly ChainAgent[]
+    >
+    this.requestBody = strictest(wanting('request-body-chunk'))
+    this.responseBody = strictest(wanting('response-body-chunk'))
+  }
+
+  wants(kind: EventKind): boolean {
+    return this.#byKind[kind].length > 0
+  }
+
+  /** The agents that get this kind of event, in order. */
+  wanting(kind: EventKind): readonly ChainAgent[] {
+    return this.#byKind[kind]
+  }
+}
+
+/** Buffering beats streaming, refusing beats skipping, and the smallest limit holds. */
+function strictest(agents: readonly ChainAgent[]): BodyPlan {
+  if (agents.length === 0) return NO_BODY
+  const plans = agents.map((agent) => agent.policy.body)
+  return Object.freeze({
+    mode: plans.some((plan) => plan.mode === 'buffer') ? 'buffer' : 'stream',
+    maxBytes: Math.min(...plans.map((plan) => plan.maxBytes)),
+    onTooLarge: plans.some((plan) => plan.onTooLarge === 'reject') ? 'reject' : 'skip',
+  })
 }

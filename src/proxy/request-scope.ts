@@ -1,4 +1,4 @@
-import type { CancelReason } from '../core/agent-messages.ts'
+import type { AgentCall } from './agent-call.ts'
 import type { Chain } from './chain.ts'
 
 /** What a front end knows of a request before any event of it. */
@@ -12,18 +12,83 @@ export interface RequestFactsIn {
   readonly traceparent?: string | undefined
 }
 
+/** No pin: the request has no earlier event on that agent, or its pin idled out. */
+export const UNPINNED = 0
+
 /**
  * One proxied request on its way past a chain of agents: its correlation id and the connections that its
- * earlier events went to. Made by `Dispatcher.open`, ended by `Dispatcher.close`. Holds ids, never
- * connections.
+ * earlier events went to. Made by `Dispatcher.open`, ended by `Dispatcher.close`. Pins are ids, never
+ * connections, so a scope keeps nothing alive.
  */
-export interface RequestScope {
+export class RequestScope {
   readonly chain: Chain
   readonly correlationId: string
   readonly facts: RequestFactsIn
-  readonly isClosed: boolean
-  /** Bytes of the request or response body were handed on: fail-open can no longer pretend nothing happened. */
-  bodyCommitted: boolean
-}
+  /** Bytes of the request body were handed on: fail-open can no longer pretend nothing happened. */
+  requestBodyCommitted = false
+  /** The same for the response body. */
+  responseBodyCommitted = false
+  isClosed = false
+  /** Calls in flight for this request, newest first. */
+  calls: AgentCall | null = null
+  /* Neighbours among the open requests. Belong to the dispatcher. */
+  openPrev: RequestScope | null = null
+  openNext: RequestScope | null = null
+  #pinnedAgents: string[] | undefined
+  #pinnedConnections: number[] | undefined
+  #touchedAt: number
 
-export type { CancelReason }
+  constructor(chain: Chain, correlationId: string, facts: RequestFactsIn, now: number) {
+    this.chain = chain
+    this.correlationId = correlationId
+    this.facts = facts
+    this.#touchedAt = now
+  }
+
+  /** Names of the agents that hold a pin of this request. */
+  get pinnedAgents(): readonly string[] {
+    return this.#pinnedAgents ?? []
+  }
+
+  /** Notes activity; returns false when the request sat idle for longer than `idleTtlMs` before it. */
+  touch(now: number, idleTtlMs: number): boolean {
+    const fresh = now - this.#touchedAt <= idleTtlMs
+    this.#touchedAt = now
+    return fresh
+  }
+
+  /** Id of the connection to `agent` that has this request's earlier events, or UNPINNED. */
+  pinOf(agent: string): number {
+    const agents = this.#pinnedAgents
+    if (agents === undefined) return UNPINNED
+    const index = agents.indexOf(agent)
+    return index < 0 ? UNPINNED : this.#pinnedConnections![index]!
+  }
+
+  pin(agent: string, connectionId: number): void {
+    if (this.#pinnedAgents === undefined) {
+      this.#pinnedAgents = [agent]
+      this.#pinnedConnections = [connectionId]
+      return
+    }
+    const index = this.#pinnedAgents.indexOf(agent)
+    if (index < 0) {
+      this.#pinnedAgents.push(agent)
+      this.#pinnedConnections!.push(connectionId)
+    } else this.#pinnedConnections![index] = connectionId
+  }
+
+  attach(call: AgentCall): void {
+    call.scopeNext = this.calls
+    if (this.calls !== null) this.calls.scopePrev = call
+    this.calls = call
+  }
+
+  detach(call: AgentCall): void {
+    if (call.scopePrev !== null) call.scopePrev.scopeNext = call.scopeNext
+    else this.calls = call.scopeNext
+    if (call.scopeNext !== null) call.scopeNext.scopePrev = call.scopePrev
+    call.scopePrev = null
+    call.scopeNext = null
+  }
+}

@@ -41,6 +41,11 @@ export class FakeClock implements Clock {
     return { cancel: () => void this.#timers.delete(timer) }
   }
 
+  /** Lets time pass without running a timer, as a blocked event loop does; they run at the next `advance`. */
+  stall(byMs: number): void {
+    this.#now += byMs
+  }
+
   /** Moves time on, running what falls due, timers set meanwhile included. */
   advance(byMs: number): void {
     const target = this.#now + byMs

@@ -1,0 +1,224 @@
+import type { CancelReason } from '../core/agent-messages.ts'
+import { WeirError } from '../core/errors.ts'
+import type { AgentEvent } from '../core/event.ts'
+import type { BypassReason } from '../core/probe.ts'
+import type { AgentReply } from '../core/reply.ts'
+import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
+import type { LeaseOutcome, LeaseWaiter } from '../pool/lease.ts'
+import type { PooledConnection } from '../pool/pooled-connection.ts'
+import type { PendingReply } from '../transport/connection.ts'
+import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
+import { HELD, type Pipeline } from './layer.ts'
+import { type RequestScope, UNPINNED } from './request-scope.ts'
+
+/** Who waits for a call. */
+export interface CallOwner {
+  /** The call has a `reply`, or an `error` (a denial), or a `bypass`. Called once. */
+  onSettled(call: AgentCall): void
+}
+
+/**
+ * One event on its way to one agent and back: the only record made per event and agent. It is at once the
+ * pending entry of the connection, the waiter of the pool's queue and the node of the timer wheel, so that none
+ * of them allocates.
+ */
+export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
+  readonly agent: ChainAgent
+  readonly event: AgentEvent
+  readonly scope: RequestScope
+  readonly correlationId: string
+  /** Clock milliseconds. */
+  readonly startedAt: number
+  /** Position among the agents of its run. */
+  readonly index: number
+  readonly #pipeline: Pipeline
+  readonly #owner: CallOwner
+
+  reply: AgentReply | null = null
+  error: WeirError | null = null
+  /** Set when the failure mode turned `error` into a bypass. */
+  bypass: BypassReason | null = null
+  isSettled = false
+
+  /* The lease: set while a connection is leased. */
+  connection: PooledConnection | null = null
+  /** Handed to the connection and neither answered nor lost: it sits in the connection's table. */
+  isPending = false
+  /** Clock milliseconds; when the event was handed to the connection, and when it was answered. */
+  sentAt = 0
+  settledAt = 0
+  attempts = 0
+  cancelReason: CancelReason = 'timeout'
+
+  sessionKey: string | undefined
+  pinnedTo: number = UNPINNED
+  avoid = 0
+
+  waiterPrev: LeaseWaiter | null = null
+  waiterNext: LeaseWaiter | null = null
+  isWaiting = false
+
+  nextSameId: PendingReply | null = null
+
+  wheelPrev: WheelNode | null = null
+  wheelNext: WheelNode | null = null
+  wheelSlot: number = NOT_ARMED
+  deadlineAt = 0
+
+  /* Neighbours in the scope's list of calls. */
+  scopePrev: AgentCall | null = null
+  scopeNext: AgentCall | null = null
+
+  #depth = 0
+  /** A layer that is being left must not fail the call a second time. */
+  #isUnwinding = false
+
+  constructor(
+    agent: ChainAgent,
+    event: AgentEvent,
+    scope: RequestScope,
+    pipeline: Pipeline,
+    owner: CallOwner,
+    index: number,
+    now: number,
+  ) {
+    this.agent = agent
+    this.event = event
+    this.scope = scope
+    this.correlationId = scope.correlationId
+    this.sessionKey = scope.facts.sessionKey
+    this.#pipeline = pipeline
+    this.#owner = owner
+    this.index = index
+    this.startedAt = now
+    scope.attach(this)
+  }
+
+  get policy(): AgentPolicy {
+    return this.agent.policy
+  }
+
+  /** Enters the layers from where the call stands. */
+  advance(): void {
+    const pipeline = this.#pipeline
+    while (this.#depth < pipeline.length) {
+      const layer = pipeline[this.#depth]!
+      if (layer.enter !== undefined && layer.enter(this) === HELD) return
+      this.#depth++
+    }
+  }
+
+  /** Holds a leased connection. Pins it at once, so that a second event of the request finds it too. */
+  take(connection: PooledConnection): void {
+    this.connection = connection
+    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, connection.id)
+  }
+
+  /** Goes on behind the layer that held the call. No-op once settled. */
+  resume(): void {
+    if (this.isSettled) return
+    this.#depth++
+    this.advance()
+  }
+
+  onReply(reply: AgentReply): void {
+    this.isPending = false
+    const flaw = flawOf(reply, this.event)
+    if (flaw !== undefined) {
+      this.fail(new WeirError('PROTOCOL_ERROR', `agent ${this.policy.name}: ${flaw}`))
+      return
+    }
+    this.reply = reply
+    this.#settle()
+  }
+
+  onLost(error: WeirError): void {
+    this.isPending = false
+    this.fail(error)
+  }
+
+  onLeased(connection: PooledConnection): void {
+    this.take(connection)
+    this.resume()
+  }
+
+  onRefused(error: WeirError): void {
+    this.fail(error)
+  }
+
+  onDeadline(): void {
+    const { name, timeoutMs } = this.policy
+    this.cancelReason = 'timeout'
+    const where = this.isPending ? 'did not answer' : 'had no free connection'
+    this.fail(
+      new WeirError('TIMEOUT', `agent ${name} ${where} within ${timeoutMs} ms (agents.${name}.timeoutMs)`, {
+        sent: this.isPending,
+      }),
+    )
+  }
+
+  /** Gives up on the agent: `reason` goes to it if it already works on the event. */
+  cancel(reason: CancelReason): void {
+    this.cancelReason = reason
+    this.fail(new WeirError('CANCELLED', `the call to agent ${this.policy.name} was cancelled: ${reason}`))
+  }
+
+  /** The call failed; a layer may still recover it. No-op once settled. */
+  fail(error: WeirError): void {
+    if (this.isSettled || this.#isUnwinding) return
+    this.#isUnwinding = true
+    this.error = error
+    const pipeline = this.#pipeline
+    for (let depth = Math.min(this.#depth, pipeline.length - 1); depth >= 0; depth--) {
+      const layer = pipeline[depth]!
+      if (layer.recover?.(this)) {
+        this.error = null
+        this.#isUnwinding = false
+        this.#depth = depth + 1
+        this.advance()
+        return
+      }
+      layer.leave?.(this)
+    }
+    this.isSettled = true
+    this.scope.detach(this)
+    this.#owner.onSettled(this)
+  }
+
+  /** How the lease ended, for health and statistics. */
+  get leaseOutcome(): LeaseOutcome {
+    if (this.error === null) return 'replied'
+    switch (this.error.code) {
+      case 'TIMEOUT':
+        return 'timeout'
+      case 'CANCELLED':
+        return 'cancelled'
+      case 'CONNECTION_LOST':
+        return this.error.sent ? 'lost' : 'not-sent'
+      default:
+        return this.error.sent ? 'bad-reply' : 'not-sent'
+    }
+  }
+
+  #settle(): void {
+    if (this.isSettled) return
+    const pipeline = this.#pipeline
+    this.isSettled = true
+    for (let depth = pipeline.length - 1; depth >= 0; depth--) pipeline[depth]!.leave?.(this)
+    this.scope.detach(this)
+    this.#owner.onSettled(this)
+  }
+}
+
+/** What is wrong with a well-formed reply as an answer to this event. */
+function flawOf(reply: AgentReply, event: AgentEvent): string | undefined {
+  const mutation = reply.requestBodyMutation ?? reply.responseBodyMutation
+  if (mutation === undefined) return undefined
+  if (event.kind !== 'request-body-chunk' && event.kind !== 'response-body-chunk') {
+    return `a body mutation in the answer to ${event.kind}`
+  }
+  if (mutation.chunkIndex !== event.chunkIndex) {
+    return `a mutation of body chunk ${mutation.chunkIndex} in the answer to chunk ${event.chunkIndex}`
+  }
+  return undefined
+}

@@ -1,0 +1,175 @@
+import type { CancelReason } from '../core/agent-messages.ts'
+import { CorrelationIds } from '../core/correlation-id.ts'
+import { WeirError } from '../core/errors.ts'
+import type { AgentEvent, RequestCompleteEvent } from '../core/event.ts'
+import { AgentCall, type CallOwner } from './agent-call.ts'
+import type { ChainAgent } from './agent-policy.ts'
+import type { AgentChain } from './chain.ts'
+import { type CallStarter, ParallelRun, SerialRun } from './chain-run.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Pipeline } from './layer.ts'
+import { VerdictDraft } from './merge.ts'
+import { buildPipeline, type PipelineParts } from './pipeline.ts'
+import { type RequestFactsIn, RequestScope } from './request-scope.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface DispatcherOptions {
+  /** Requests open at once, front ends' idle ones included. Default 100,000, the protocol's bound on pins. */
+  readonly maxOpenRequests?: number
+  readonly correlationIds?: CorrelationIds
+}
+
+const DEFAULT_MAX_OPEN_REQUESTS = 100_000
+
+/** Nobody waits for the answer of a `request-complete`. */
+const NOBODY: CallOwner = { onSettled: () => undefined }
+
+/** Carries events of open requests past the agents of their chains. */
+export class AgentDispatcher implements Dispatcher, CallStarter {
+  readonly #parts: PipelineParts
+  readonly #maxOpenRequests: number
+  readonly #ids: CorrelationIds
+  /** Pipelines are compiled once per agent; a replaced agent's goes with it. */
+  readonly #pipelines = new WeakMap<ChainAgent, Pipeline>()
+  /** Newest of the open requests, a linked list: a set would be rehashed under every request. */
+  #newest: RequestScope | null = null
+  #openRequests = 0
+  #drained: Promise<void> | undefined
+  #onLastClosed: (() => void) | undefined
+
+  constructor(parts: PipelineParts, options: DispatcherOptions = {}) {
+    this.#parts = parts
+    this.#maxOpenRequests = options.maxOpenRequests ?? DEFAULT_MAX_OPEN_REQUESTS
+    this.#ids = options.correlationIds ?? new CorrelationIds()
+  }
+
+  get openRequests(): number {
+    return this.#openRequests
+  }
+
+  open(chain: AgentChain, facts: RequestFactsIn): RequestScope {
+    if (this.#drained !== undefined) {
+      throw new WeirError('DRAINING', 'this process is shutting down and takes no new requests', {
+        sent: false,
+      })
+    }
+    if (this.#openRequests >= this.#maxOpenRequests) {
+      throw new WeirError('OVERLOADED', `${this.#maxOpenRequests} requests are open already`, { sent: false })
+    }
+    const scope = new RequestScope(chain, this.#ids.next(), facts, this.#parts.clock.now())
+    this.#link(scope)
+    return scope
+  }
+
+  dispatch(event: AgentEvent, scope: RequestScope): Promise<Verdict> {
+    const chain = scope.chain as AgentChain
+    const agents = chain.wanting(event.kind)
+    if (agents.length === 0) return Promise.resolve(new VerdictDraft().allowed())
+    if (scope.isClosed) return Promise.resolve(closedVerdict(scope))
+    return new Promise((resolve) => {
+      const isParallel = chain.isParallel && agents.length > 1
+      const run = isParallel
+        ? new ParallelRun(agents, event, scope, this, resolve)
+        : new SerialRun(agents, event, scope, this, resolve)
+      run.begin()
+    })
+  }
+
+  close(scope: RequestScope, summary: RequestCompleteEvent | undefined): void {
+    if (scope.isClosed) return
+    scope.isClosed = true
+    this.#unlink(scope)
+    if (summary !== undefined) {
+      for (const agent of (scope.chain as AgentChain).wanting('request-complete')) {
+        this.start(agent, summary, scope, NOBODY, 0)
+      }
+    }
+    if (this.#openRequests === 0) this.#onLastClosed?.()
+  }
+
+  abort(scope: RequestScope, reason: CancelReason): void {
+    if (scope.isClosed) return
+    const told = new Set<string>()
+    for (let call = scope.calls; call !== null; ) {
+      const next: AgentCall | null = call.scopeNext
+      if (call.isPending) told.add(call.policy.name)
+      call.cancel(reason)
+      call = next
+    }
+    for (const agent of (scope.chain as AgentChain).members) {
+      const { name } = agent.policy
+      if (told.has(name)) continue
+      agent.pool.find(scope.pinOf(name))?.connection.cancel(scope.correlationId, reason)
+    }
+    this.close(scope, undefined)
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    this.#drained ??= this.#drain(timeoutMs)
+    return this.#drained
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    if (this.#openRequests > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#parts.clock.setTimer(timeoutMs, resolve)
+        this.#onLastClosed = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
+    while (this.#newest !== null) this.abort(this.#newest, 'proxy-shutdown')
+  }
+
+  /** For the runs. */
+  start(
+    agent: ChainAgent,
+    event: AgentEvent,
+    scope: RequestScope,
+    owner: CallOwner,
+    index: number,
+  ): AgentCall {
+    const call = new AgentCall(
+      agent,
+      event,
+      scope,
+      this.#pipelineOf(agent),
+      owner,
+      index,
+      this.#parts.clock.now(),
+    )
+    call.advance()
+    return call
+  }
+
+  #link(scope: RequestScope): void {
+    scope.openNext = this.#newest
+    if (this.#newest !== null) this.#newest.openPrev = scope
+    this.#newest = scope
+    this.#openRequests++
+  }
+
+  #unlink(scope: RequestScope): void {
+    if (scope.openPrev !== null) scope.openPrev.openNext = scope.openNext
+    else this.#newest = scope.openNext
+    if (scope.openNext !== null) scope.openNext.openPrev = scope.openPrev
+    scope.openPrev = null
+    scope.openNext = null
+    this.#openRequests--
+  }
+
+  #pipelineOf(agent: ChainAgent): Pipeline {
+    let pipeline = this.#pipelines.get(agent)
+    if (pipeline === undefined) {
+      pipeline = buildPipeline(agent.policy, this.#parts)
+      this.#pipelines.set(agent, pipeline)
+    }
+    return pipeline
+  }
+}
+
+function closedVerdict(scope: RequestScope): Verdict {
+  const error = new WeirError('CANCELLED', 'the request is over', { sent: false })
+  return new VerdictDraft().denied(scope.chain.name, error)
+}

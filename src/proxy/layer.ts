@@ -1,0 +1,34 @@
+import type { AgentCall } from './agent-call.ts'
+
+/** Goes on with the next layer. */
+export const PROCEED = 0
+/** The layer took the call over: it settled it, or resumes it later. */
+export const HELD = 1
+export type Step = typeof PROCEED | typeof HELD
+
+export type LayerName =
+  | 'deadline'
+  | 'trace'
+  | 'failure-mode'
+  | 'limit'
+  | 'affinity'
+  | 'failover'
+  | 'acquire'
+  | 'send'
+
+/**
+ * One policy around a call to an agent. Layers are entered in order and left in reverse, whatever the outcome;
+ * they work on the call's own record, so a layer allocates nothing and costs one method call. A layer that has
+ * nothing to do for an agent is left out of its pipeline.
+ */
+export interface Layer {
+  readonly name: LayerName
+  enter?(call: AgentCall): Step
+  /** The call has a reply or an error. Called even when the layer's own `enter` failed; must bear that. */
+  leave?(call: AgentCall): void
+  /** The call failed further in. True: forget the error and enter the layers behind this one again. */
+  recover?(call: AgentCall): boolean
+}
+
+/** The layers around each call to one agent, outermost first. */
+export type Pipeline = readonly Layer[]

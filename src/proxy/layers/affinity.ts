@@ -1,0 +1,38 @@
+import type { Clock } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { AgentCall } from '../agent-call.ts'
+import { HELD, type Layer, PROCEED } from '../layer.ts'
+import { UNPINNED } from '../request-scope.ts'
+
+/**
+ * All events of one request go to one connection. A body chunk whose connection is gone, or whose request sat
+ * idle past the TTL, fails with AFFINITY_LOST: another connection has not seen what came before. Other events
+ * may start afresh. Left out for agents that get one kind of event only.
+ */
+export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
+  return {
+    name: 'affinity',
+    enter(call: AgentCall) {
+      const { scope, event } = call
+      const pin = scope.pinOf(call.policy.name)
+      if (pin === UNPINNED) return PROCEED
+      const fresh = scope.touch(clock.now(), idleTtlMs)
+      if (fresh && call.agent.pool.find(pin) !== undefined) {
+        call.pinnedTo = pin
+        return PROCEED
+      }
+      if (event.kind !== 'request-body-chunk' && event.kind !== 'response-body-chunk') return PROCEED
+      const why = fresh ? 'its connection is gone' : `the request sat idle for more than ${idleTtlMs} ms`
+      call.fail(
+        new WeirError(
+          'AFFINITY_LOST',
+          `agent ${call.policy.name} cannot judge the rest of this body: ${why}`,
+          {
+            sent: false,
+          },
+        ),
+      )
+      return HELD
+    },
+  }
+}

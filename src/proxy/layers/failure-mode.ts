@@ -1,0 +1,14 @@
+import type { AgentCall } from '../agent-call.ts'
+import { bypassReason, failureOutcome } from '../failure-mode.ts'
+import type { Layer } from '../layer.ts'
+
+/** Turns what failed further in into a denial or a bypass; nothing else does. */
+export const failureModeLayer: Layer = {
+  name: 'failure-mode',
+  leave(call: AgentCall) {
+    if (call.error === null) return
+    if (failureOutcome(call.policy, call.event.kind, call.error, call.scope) === 'skip') {
+      call.bypass = bypassReason(call.error.code)
+    }
+  },
+}

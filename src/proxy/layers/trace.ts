@@ -1,0 +1,26 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Probe } from '../../core/probe.ts'
+import type { AgentCall } from '../agent-call.ts'
+import type { Layer } from '../layer.ts'
+
+/** Reports each settled call to whoever watches. Left out when nobody does. */
+export function traceLayer(probe: Probe, clock: Clock): Layer {
+  return {
+    name: 'trace',
+    leave(call: AgentCall) {
+      const agent = call.policy.name
+      const phase = call.event.kind
+      if (call.bypass !== null) probe.bypass?.(agent, phase, call.bypass)
+      const endedAt = clock.now()
+      probe.agentCall?.({
+        agent,
+        phase,
+        transport: call.connection?.connection.transport ?? 'none',
+        outcome: call.reply?.decision.kind ?? call.error?.code ?? 'INTERNAL',
+        durationMs: endedAt - call.startedAt,
+        queueMs: (call.sentAt === 0 ? endedAt : call.sentAt) - call.startedAt,
+        correlationId: call.correlationId,
+      })
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import type { RequestFactsIn } from '../request-scope.ts'
+
+/** One event that is about to go to one agent. */
+export interface LimitRequest {
+  readonly agent: string
+  readonly facts: RequestFactsIn
+  readonly routeName: string
+  /** Payload bytes of the event: what a limit with `cost: byte` charges. */
+  readonly bytes: number
+}
+
+export interface LimitAllowed {
+  readonly allowed: true
+}
+
+export interface LimitDenied {
+  readonly allowed: false
+  readonly code: 'RATE_LIMITED' | 'BANNED'
+  /** Milliseconds after which the same request can succeed; undefined: never by waiting. */
+  readonly retryAfterMs: number | undefined
+  /** Burst of the limit that said no; 0 for a ban. */
+  readonly limit: number
+  /** Whole tokens left; 0 for a ban. */
+  readonly remaining: number
+  /** Milliseconds until the bucket is full again; for a ban until it ends; undefined: never. */
+  readonly resetMs: number | undefined
+  /** Name of the limit that said no; `ban` for a ban. */
+  readonly rule: string
+  /** For people: why. */
+  readonly reason?: string
+  /** The limit only counts: the caller must let the event pass. */
+  readonly shadow: boolean
+}
+
+export type LimitVerdict = LimitAllowed | LimitDenied
+
+/**
+ * Asked once per event and agent, before a connection is picked. Answers in the same turn on a cache hit; a
+ * promise means that tokens are being fetched, and it never rejects and never outlasts the store's timeout.
+ */
+export interface LimitGate {
+  check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict>
+}
+
+/** The one object that every allowed check returns. */
+export const ALLOWED: LimitAllowed = Object.freeze({ allowed: true })
+
+/** For a pipeline without limits. */
+export const NO_LIMITS: LimitGate = Object.freeze({ check: () => ALLOWED })

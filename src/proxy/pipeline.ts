@@ -1,0 +1,51 @@
+import type { Clock } from '../core/clock.ts'
+import type { Probe } from '../core/probe.ts'
+import type { TimerWheel } from '../core/timer-wheel.ts'
+import type { AgentPolicy } from './agent-policy.ts'
+import type { Layer, LayerName, Pipeline } from './layer.ts'
+import { acquireLayer } from './layers/acquire.ts'
+import { affinityLayer } from './layers/affinity.ts'
+import { deadlineLayer } from './layers/deadline.ts'
+import { failoverLayer } from './layers/failover.ts'
+import { failureModeLayer } from './layers/failure-mode.ts'
+import { limitLayer } from './layers/limit.ts'
+import { sendLayer } from './layers/send.ts'
+import { traceLayer } from './layers/trace.ts'
+import type { LimitGate } from './limits/limit-gate.ts'
+
+/** What the layers need from outside. */
+export interface PipelineParts {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly probe: Probe
+  /** Undefined: nothing is limited or banned. */
+  readonly limits: LimitGate | undefined
+  /** Milliseconds a request may sit idle before its pins no longer hold. Default 300,000, the protocol's. */
+  readonly affinityIdleTtlMs?: number
+}
+
+const DEFAULT_AFFINITY_IDLE_TTL_MS = 300_000
+
+/** The layers around a call to one agent, outermost first; those with nothing to do for it are left out. */
+export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeline {
+  const { clock, wheel, probe, limits } = parts
+  const watched = probe.agentCall !== undefined || probe.bypass !== undefined
+  const layers: readonly (Layer | undefined)[] = [
+    deadlineLayer(wheel),
+    watched ? traceLayer(probe, clock) : undefined,
+    failureModeLayer,
+    limits === undefined ? undefined : limitLayer(limits),
+    policy.events.size > 1
+      ? affinityLayer(clock, parts.affinityIdleTtlMs ?? DEFAULT_AFFINITY_IDLE_TTL_MS)
+      : undefined,
+    failoverLayer,
+    acquireLayer(wheel, clock),
+    sendLayer(clock),
+  ]
+  return layers.filter((layer) => layer !== undefined)
+}
+
+/** Names in order, for `weir config show --layers`. */
+export function layerNames(pipeline: Pipeline): readonly LayerName[] {
+  return pipeline.map((layer) => layer.name)
+}

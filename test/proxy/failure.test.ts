@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WeirError } from '../../src/core/errors.ts'
+import type { EventKind } from '../../src/core/event.ts'
+import type { BypassReason } from '../../src/core/probe.ts'
+import { failureOutcome } from '../../src/proxy/failure-mode.ts'
+import { Bench, chunkEvent, eventOf, headersEvent, policy } from './harness.ts'
+
+const CELLS: readonly (readonly [EventKind, boolean, 'closed' | 'open', 'deny' | 'skip'])[] = [
+  ['request-headers', false, 'closed', 'deny'],
+  ['request-headers', true, 'closed', 'deny'],
+  ['request-headers', false, 'open', 'skip'],
+  ['request-headers', true, 'open', 'skip'],
+  ['request-body-chunk', false, 'closed', 'deny'],
+  ['request-body-chunk', true, 'closed', 'deny'],
+  ['request-body-chunk', false, 'open', 'skip'],
+  ['request-body-chunk', true, 'open', 'deny'],
+  ['response-headers', false, 'closed', 'deny'],
+  ['response-headers', true, 'closed', 'deny'],
+  ['response-headers', false, 'open', 'skip'],
+  ['response-headers', true, 'open', 'skip'],
+  ['response-body-chunk', false, 'closed', 'deny'],
+  ['response-body-chunk', true, 'closed', 'deny'],
+  ['response-body-chunk', false, 'open', 'skip'],
+  ['response-body-chunk', true, 'open', 'deny'],
+  ['websocket-frame', false, 'closed', 'deny'],
+  ['websocket-frame', false, 'open', 'skip'],
+  ['websocket-frame', true, 'open', 'skip'],
+  ['guardrail-inspect', false, 'closed', 'deny'],
+  ['guardrail-inspect', false, 'open', 'skip'],
+  ['request-complete', true, 'closed', 'skip'],
+  ['configure', false, 'closed', 'skip'],
+]
+
+for (const [phase, committed, mode, outcome] of CELLS) {
+  const when = committed ? 'body bytes handed on' : 'nothing handed on'
+  test(`an agent that times out at ${phase}, fail-${mode}, ${when}: ${outcome}`, async () => {
+    const bench = new Bench()
+    const events = new Set([phase, 'request-headers' as const])
+    const scope = bench.open([bench.agent('a', { onFailure: mode, timeoutMs: 200, events })])
+    scope.requestBodyCommitted = committed
+    scope.responseBodyCommitted = committed
+    if (phase === 'request-complete' || phase === 'configure') {
+      const error = new WeirError('TIMEOUT', 'late')
+      assert.equal(failureOutcome(policy('a', { onFailure: mode }), phase, error, scope), outcome)
+      return
+    }
+    const verdict = bench.dispatcher.dispatch(eventOf(phase, scope), scope)
+    bench.clock.advance(250)
+    const { decision, error, bypassed, decidedBy } = await verdict
+    if (outcome === 'deny') {
+      assert.equal(decision.kind === 'block' && decision.status, 504)
+      assert.equal(error?.code, 'TIMEOUT')
+      assert.equal(decidedBy, 'a')
+    } else {
+      assert.equal(decision.kind, 'allow')
+      assert.deepEqual(bypassed, [{ agent: 'a', reason: 'timeout' }])
+    }
+  })
+}
+
+test('a timeout abandons the event, tells the one connection that has it, and releases the lease', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 }, [7, 8])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.clock.advance(120)
+  await verdict
+  const pool = bench.pool('a')
+  assert.deepEqual(pool.cancelled, [{ id: scope.correlationId, reason: 'timeout', connectionId: 7 }])
+  assert.equal(pool.sent.length, 0)
+  assert.deepEqual(pool.released, ['timeout'])
+  assert.equal(pool.leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('what was not sent is tried on another connection, and the agent sees it once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  bench.pool('a').brokenBeforeSending.add(1)
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.deepEqual(
+    bench.pool('a').sent.map((sent) => sent.connectionId),
+    [2],
+  )
+  bench.pool('a').reply()
+  assert.equal((await verdict).decision.kind, 'allow')
+  assert.deepEqual(bench.pool('a').released, ['not-sent', 'replied'])
+})
+
+test('what may have been sent is never repeated', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').sent.shift()!.pending.onLost(new WeirError('CONNECTION_LOST', 'reset'))
+  const { error } = await verdict
+  assert.equal(error?.code, 'CONNECTION_LOST')
+  assert.equal(bench.pool('a').sent.length, 0)
+  assert.deepEqual(bench.pool('a').released, ['lost'])
+})
+
+test('failing over is bounded', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2, 3, 4, 5])])
+  for (const id of [1, 2, 3, 4, 5]) bench.pool('a').brokenBeforeSending.add(id)
+  const { error } = await bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.equal(error?.code, 'CONNECTION_LOST')
+  assert.equal(bench.pool('a').released.length, 3)
+  assert.equal(bench.pool('a').leases, 0)
+})
+
+const REFUSALS: readonly (readonly [
+  'unavailable' | 'paused' | 'draining' | 'breaker-open',
+  string,
+  BypassReason,
+])[] = [
+  ['unavailable', 'UNAVAILABLE', 'unavailable'],
+  ['paused', 'PAUSED', 'paused'],
+  ['draining', 'DRAINING', 'unavailable'],
+  ['breaker-open', 'UNAVAILABLE', 'unavailable'],
+]
+for (const [refusal, code, reason] of REFUSALS) {
+  test(`a pool that refuses with ${refusal} gives ${code} at once, or a counted bypass when open`, async () => {
+    const seen: string[] = []
+    const bench = new Bench({
+      probe: { bypass: (agent, phase, why) => seen.push(`${agent} ${phase} ${why}`) },
+    })
+    const closed = bench.open([bench.agent('a')])
+    bench.pool('a').refusal = refusal
+    const denied = await bench.dispatcher.dispatch(headersEvent(closed), closed)
+    assert.equal(denied.error?.code, code)
+    assert.equal(denied.error?.sent, false)
+    const open = bench.open([bench.agent('b', { onFailure: 'open' })])
+    bench.pool('b').refusal = refusal
+    const skipped = await bench.dispatcher.dispatch(headersEvent(open), open)
+    assert.equal(skipped.decision.kind, 'allow')
+    assert.deepEqual(skipped.bypassed, [{ agent: 'b', reason }])
+    assert.deepEqual(seen, [`b request-headers ${reason}`])
+  })
+}
+
+test('onPause open skips a paused agent even when its failures deny', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'closed', onPause: 'open' })])
+  bench.pool('a').refusal = 'paused'
+  const { decision, bypassed } = await bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.equal(decision.kind, 'allow')
+  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'paused' }])
+})
+
+test('onPause wait is woken by the resume itself', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onPause: 'wait' })])
+  const pool = bench.pool('a')
+  pool.refusal = 'paused'
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.equal(pool.waiters.length, 1)
+  bench.clock.advance(40)
+  pool.wake()
+  pool.reply()
+  assert.equal((await verdict).decision.kind, 'allow')
+  bench.clock.advance(500)
+  assert.equal(pool.leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('onPause wait ends with PAUSED after flowWaitMs, long before the timeout', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onPause: 'wait', flowWaitMs: 100, timeoutMs: 5000 })])
+  bench.pool('a').refusal = 'paused'
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.clock.advance(110)
+  assert.equal((await verdict).error?.code, 'PAUSED')
+  assert.equal(bench.pool('a').waiters.length, 0)
+})
+
+test('a full pool queues until the deadline, which is counted from the dispatch', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 300 })])
+  bench.pool('a').refusal = 'full'
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.clock.advance(310)
+  const { error } = await verdict
+  assert.equal(error?.code, 'TIMEOUT')
+  assert.equal(error?.sent, false)
+  assert.equal(bench.pool('a').waiters.length, 0)
+})
+
+test('a full queue refuses with OVERLOADED at once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  bench.pool('a').refusal = 'full'
+  bench.pool('a').maxWaiters = 0
+  assert.equal((await bench.dispatcher.dispatch(headersEvent(scope), scope)).error?.code, 'OVERLOADED')
+})
+
+test('a limited agent denies or is skipped as onLimit says, whatever its failure mode', async () => {
+  const limits = {
+    check: () => ({
+      allowed: false as const,
+      code: 'RATE_LIMITED' as const,
+      retryAfterMs: 250,
+      rule: 'default',
+      limit: 1,
+      remaining: 0,
+      resetMs: 250,
+      shadow: false,
+    }),
+  }
+  const bench = new Bench({ limits })
+  const deny = bench.open([bench.agent('a', { onFailure: 'open', onLimit: 'deny' })])
+  const denied = await bench.dispatcher.dispatch(headersEvent(deny), deny)
+  assert.equal(denied.error?.code, 'RATE_LIMITED')
+  assert.equal(denied.error?.retryAfterMs, 250)
+  const skip = bench.open([bench.agent('b', { onFailure: 'closed', onLimit: 'skip' })])
+  const skipped = await bench.dispatcher.dispatch(headersEvent(skip), skip)
+  assert.deepEqual(skipped.bypassed, [{ agent: 'b', reason: 'rate-limited' }])
+  assert.equal(bench.pool('b').sent.length, 0)
+})
+
+test('a body chunk whose connection is gone fails with AFFINITY_LOST and is never sent elsewhere', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const head = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  await head
+  bench.pool('a').live = [2]
+  const { error } = await bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  assert.equal(error?.code, 'AFFINITY_LOST')
+  assert.equal(bench.pool('a').sent.length, 0)
+})
+
+test('all events of a request go to the connection that has its first one', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const head = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  await head
+  bench.pool('a').live = [2, 1]
+  void bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  assert.equal(bench.pool('a').sent[0]!.connectionId, 1)
+})
+
+test('a body chunk after five idle minutes fails with AFFINITY_LOST', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const head = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  await head
+  bench.clock.advance(300_001)
+  assert.equal((await bench.dispatcher.dispatch(chunkEvent(scope), scope)).error?.code, 'AFFINITY_LOST')
+})
