@@ -45,7 +45,7 @@ test('a request is one JSON line with its decision, status and time', () => {
   log.probe.requestDone?.(facts({ decision: 'block', decidedBy: 'waf', status: 403 }))
   const [line] = lines()
   assert.equal(lines().length, 1)
-  assert.equal(line?..level, 'info')
+  assert.equal(line?.level, 'info')
   assert.equal(line.decidedBy, 'waf')
   assert.equal(line.status, 403)
   assert.equal(line.durationMs, 1.235)

@@ -20,6 +20,7 @@ export function traceLayer(probe: Probe, clock: Clock): Layer {
         durationMs: endedAt - call.startedAt,
         queueMs: (call.sentAt === 0 ? endedAt : call.sentAt) - call.startedAt,
         correlationId: call.correlationId,
+        traceparent: call.scope.facts.traceparent,
       })
     },
   }
