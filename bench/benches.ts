@@ -5,4 +5,6 @@ interface Bench {
 }
 
 /** Every benchmark by the name it is asked for; loaded only when asked. */
-export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {}
+export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  'pool-peer': () => import('./pool-peer.ts'),
+}
