@@ -25,25 +25,34 @@ const history = fc.array(fc.record({ of: fc.nat(5), waitMs: fc.nat(3000), eviden
 function give(health: Health, fact: Evidence, now: number): void {
   switch (fact.kind) {
     case 'leased':
-      return health.leased(now)
+      health.leased(now)
+      break
     case 'replied':
-      return health.replied(now)
+      health.replied(now)
+      break
     case 'failed':
-      return health.failed(now)
+      health.failed(now)
+      break
     case 'withdrawn':
-      return health.withdrawn()
+      health.withdrawn()
+      break
     case 'ponged':
-      return health.ponged(1, now)
+      health.ponged(1, now)
+      break
     case 'pingMissed':
-      return health.pingMissed(now)
+      health.pingMissed(now)
+      break
     case 'progressed':
-      return health.progressed(fact.ageMs, now)
+      health.progressed(fact.ageMs, now)
+      break
     case 'reported': {
       const validUntilMs = fact.validForMs === undefined ? undefined : 1000 + fact.validForMs
-      return health.reported({ agentId: 'a', state: fact.state, timestampMs: 1000, validUntilMs }, now, 0)
+      health.reported({ agentId: 'a', state: fact.state, timestampMs: 1000, validUntilMs }, now, 0)
+      break
     }
     case 'closed':
-      return health.close()
+      health.close()
+      break
   }
 }
 
