@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** Handle of a timer made by {@link Clock.setTimer}. */
 export interface TimerHandle {
   cancel(): void

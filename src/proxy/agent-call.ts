@@ -1,4 +1,5 @@
 import type { CancelReason } from '../core/agent-messages.ts'
+import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { AgentEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
@@ -33,6 +34,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly index: number
   readonly #pipeline: Pipeline
   readonly #owner: CallOwner
+  readonly #clock: Clock
 
   reply: AgentReply | null = null
   error: WeirError | null = null
@@ -44,10 +46,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   connection: PooledConnection | null = null
   /** Handed to the connection and neither answered nor lost: it sits in the connection's table. */
   isPending = false
-  /** Clock milliseconds; when the event was handed to the connection, and when it was answered. */
-  sentAt = 0
-  settledAt = 0
+  /** Clock milliseconds; the event is sent in the turn that leases. 0: no connection yet. */
+  leasedAt = 0
   attempts = 0
+  /** A layer held the call: time has passed since `startedAt`. */
+  wasHeld = false
   cancelReason: CancelReason = 'timeout'
 
   sessionKey: string | undefined
@@ -80,7 +83,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     pipeline: Pipeline,
     owner: CallOwner,
     index: number,
-    now: number,
+    clock: Clock,
   ) {
     this.agent = agent
     this.event = event
@@ -90,7 +93,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.#pipeline = pipeline
     this.#owner = owner
     this.index = index
-    this.startedAt = now
+    this.#clock = clock
+    this.startedAt = clock.now()
     scope.attach(this)
   }
 
@@ -109,14 +113,16 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   }
 
   /** Holds a leased connection. Pins it at once, so that a second event of the request finds it too. */
-  take(connection: PooledConnection): void {
+  take(connection: PooledConnection, now: number): void {
     this.connection = connection
-    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, connection.id)
+    this.leasedAt = now
+    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, connection.id, now)
   }
 
   /** Goes on behind the layer that held the call. No-op once settled. */
   resume(): void {
     if (this.isSettled) return
+    this.wasHeld = true
     this.#depth++
     this.advance()
   }
@@ -138,7 +144,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   }
 
   onLeased(connection: PooledConnection): void {
-    this.take(connection)
+    this.take(connection, this.#clock.now())
     this.resume()
   }
 

@@ -56,7 +56,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     if (this.#openRequests >= this.#maxOpenRequests) {
       throw new WeirError('OVERLOADED', `${this.#maxOpenRequests} requests are open already`, { sent: false })
     }
-    const scope = new RequestScope(chain, this.#ids.next(), facts, this.#parts.clock.now())
+    const scope = new RequestScope(chain, this.#ids.next(), facts)
     this.#link(scope)
     return scope
   }
@@ -130,15 +130,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     owner: CallOwner,
     index: number,
   ): AgentCall {
-    const call = new AgentCall(
-      agent,
-      event,
-      scope,
-      this.#pipelineOf(agent),
-      owner,
-      index,
-      this.#parts.clock.now(),
-    )
+    const call = new AgentCall(agent, event, scope, this.#pipelineOf(agent), owner, index, this.#parts.clock)
     call.advance()
     return call
   }

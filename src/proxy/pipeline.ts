@@ -40,7 +40,7 @@ export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeli
       : undefined,
     failoverLayer,
     acquireLayer(wheel, clock),
-    sendLayer(clock),
+    sendLayer,
   ]
   return layers.filter((layer) => layer !== undefined)
 }

@@ -36,13 +36,12 @@ export class RequestScope {
   openNext: RequestScope | null = null
   #pinnedAgents: string[] | undefined
   #pinnedConnections: number[] | undefined
-  #touchedAt: number
+  #touchedAt = 0
 
-  constructor(chain: Chain, correlationId: string, facts: RequestFactsIn, now: number) {
+  constructor(chain: Chain, correlationId: string, facts: RequestFactsIn) {
     this.chain = chain
     this.correlationId = correlationId
     this.facts = facts
-    this.#touchedAt = now
   }
 
   /** Names of the agents that hold a pin of this request. */
@@ -65,7 +64,8 @@ export class RequestScope {
     return index < 0 ? UNPINNED : this.#pinnedConnections![index]!
   }
 
-  pin(agent: string, connectionId: number): void {
+  pin(agent: string, connectionId: number, now: number): void {
+    this.#touchedAt = now
     if (this.#pinnedAgents === undefined) {
       this.#pinnedAgents = [agent]
       this.#pinnedConnections = [connectionId]

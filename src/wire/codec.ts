@@ -93,6 +93,8 @@ export interface MessageReader {
   end(): void
   /** Bytes held of an incomplete frame. */
   readonly bufferedBytes: number
+  /** Another limit from the next frame on, for example after a registration. Bytes. */
+  setMaxPayloadBytes(bytes: number): void
 }
 
 /**
@@ -125,6 +127,11 @@ export interface AgentCodec {
 export interface FrameLimits {
   /** Largest payload accepted, bytes. Unix-socket frames: at most 16,777,215. */
   readonly maxPayloadBytes?: number
+  /**
+   * Largest payload written, bytes; a larger one throws TOO_LARGE. Default: 16,777,215 on Unix-socket frames,
+   * 4 MiB on gRPC, where peers in use accept no more.
+   */
+  readonly maxSendBytes?: number
 }
 
 /**

@@ -29,14 +29,15 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
     enter(call: AgentCall) {
       const leased = call.agent.pool.lease(call)
       if (typeof leased === 'string') return refused(call, leased)
-      call.take(leased)
+      /* Nothing waited: the turn that began the call leases too, and one look at the clock serves both. */
+      call.take(leased, call.wasHeld ? clock.now() : call.startedAt)
       return PROCEED
     },
     leave(call: AgentCall) {
       if (call.isWaiting) call.agent.pool.withdraw(call)
       const { connection } = call
       if (connection === null) return
-      const latencyMs = call.sentAt === 0 ? 0 : clock.now() - call.sentAt
+      const latencyMs = clock.now() - call.leasedAt
       connection.release(call.leaseOutcome, latencyMs)
     },
   }

@@ -1,33 +1,28 @@
-import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED } from '../layer.ts'
 
 /** Hands the event to the leased connection; takes it back, and tells the agent, when the call ends early. */
-export function sendLayer(clock: Clock): Layer {
-  return {
-    name: 'send',
-    enter(call: AgentCall) {
-      const { connection } = call.connection!
-      call.attempts++
-      call.isPending = true
-      call.sentAt = clock.now()
-      try {
-        connection.send(call.event, call)
-        return PROCEED
-      } catch (thrown) {
-        call.isPending = false
-        call.sentAt = 0
-        call.avoid = call.connection!.id
-        call.fail(WeirError.from(thrown))
-        return HELD
-      }
-    },
-    leave(call: AgentCall) {
-      if (!call.isPending) return
+export const sendLayer: Layer = {
+  name: 'send',
+  enter(call: AgentCall) {
+    const { connection } = call.connection!
+    call.attempts++
+    call.isPending = true
+    try {
+      connection.send(call.event, call)
+      return PROCEED
+    } catch (thrown) {
       call.isPending = false
-      const { connection } = call.connection!
-      if (connection.abandon(call)) connection.cancel(call.correlationId, call.cancelReason)
-    },
-  }
+      call.avoid = call.connection!.id
+      call.fail(WeirError.from(thrown))
+      return HELD
+    }
+  },
+  leave(call: AgentCall) {
+    if (!call.isPending) return
+    call.isPending = false
+    const { connection } = call.connection!
+    if (connection.abandon(call)) connection.cancel(call.correlationId, call.cancelReason)
+  },
 }

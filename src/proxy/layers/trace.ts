@@ -18,7 +18,7 @@ export function traceLayer(probe: Probe, clock: Clock): Layer {
         transport: call.connection?.connection.transport ?? 'none',
         outcome: call.reply?.decision.kind ?? call.error?.code ?? 'INTERNAL',
         durationMs: endedAt - call.startedAt,
-        queueMs: (call.sentAt === 0 ? endedAt : call.sentAt) - call.startedAt,
+        queueMs: (call.leasedAt === 0 ? endedAt : call.leasedAt) - call.startedAt,
         correlationId: call.correlationId,
         traceparent: call.scope.facts.traceparent,
       })

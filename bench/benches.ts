@@ -1,0 +1,8 @@
+import type { BenchOptions, BenchResult } from './harness/result.ts'
+
+interface Bench {
+  run(options: BenchOptions): Promise<BenchResult>
+}
+
+/** Every benchmark by the name it is asked for; loaded only when asked. */
+export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {}
