@@ -16,13 +16,14 @@ export interface LimitStore {
   bansSince(revision: number): Promise<readonly BanRecord[]>
   /** The newest changes first. */
   banHistory(agent: string | undefined, limit: number): Promise<readonly BanRecord[]>
-  /** Forgets buckets that are full again (they equal unknown ones) and counts the rest. */
+  /** Forgets some buckets that are full again (they equal unknown ones). A short step, called each second. */
   expireIdle(nowMs: number): Promise<TableFacts>
 }
 
 export interface TableFacts {
   readonly expired: number
-  readonly rows: number
+  /** Undefined: not counted yet. */
+  readonly rows: number | undefined
 }
 
 /** Tokens of one bucket asked for or given back. */
