@@ -96,6 +96,14 @@ describe('breaker', () => {
     assert.equal(breaker.state(now + 101), 'half-open')
   })
 
+  it('starts a new window when it closes, so old failures do not open it again', () => {
+    const breaker = make({ minimumVolume: 4, openMs: 10 })
+    const now = trip(breaker, 0)
+    for (let count = 0; count < 2; count++) breaker.succeeded(breaker.admit(now), now)
+    breaker.failed(breaker.admit(now), now)
+    assert.equal(breaker.state(now), 'closed')
+  })
+
   it('ignores outcomes of events admitted before it opened', () => {
     const breaker = make()
     const old = breaker.admit(0)

@@ -84,6 +84,15 @@ describe('flow gate', () => {
     assert.equal(gate.apply(signal('pause', 'x'.repeat(10_000)), 0), 'none')
   })
 
+  it('forgets the oldest pause first when there are too many', () => {
+    const gate = new FlowGate({ maxPausedRequests: 2 })
+    for (const id of ['a', 'b', 'a', 'c']) gate.apply(signal('pause', id), 0)
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((id) => gate.isPausedFor(id, 0)),
+      [true, false, true],
+    )
+  })
+
   it('agrees with a plain model on any sequence of signals', () => {
     const ids = fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined })
     const step = fc.record({

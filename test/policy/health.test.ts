@@ -117,12 +117,27 @@ describe('health', () => {
     const health = one({ pauseMs: 1000, maxPauseMs: 4000 })
     let now = eject(health, 0)
     for (const ceiling of [2000, 4000, 4000, 4000]) {
+      assert.equal(health.admits(now), true)
       health.leased(now)
       health.failed(now)
       const pause = health.trialAt! - now
       assert.ok(pause >= ceiling / 2 && pause < ceiling, `${pause} of ${ceiling}`)
       now = health.trialAt!
     }
+  })
+
+  it('pauses briefly again once it was healthy in between, but not before', () => {
+    const health = one({ pauseMs: 1000 })
+    let now = eject(health, 0)
+    health.leased(now)
+    health.replied(now)
+    const again = eject(health, now)
+    assert.ok(again - now >= 1000)
+    now = again
+    health.leased(now)
+    for (let count = 0; count < 30; count++) health.replied(now)
+    assert.equal(health.state(now), 'healthy')
+    assert.ok(eject(health, now) - now < 1000)
   })
 
   it('takes back the place of a trial that was cancelled or never ended', () => {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom } from '../../src/core/random.ts'
+import { HashRing, POINTS_PER_CANDIDATE } from '../../src/policy/strategies/hash-ring.ts'
+import { hashPair } from '../../src/policy/strategies/key-hash.ts'
 import { ringHash } from '../../src/policy/strategies/ring-hash.ts'
 import type { OpenCandidate } from './candidates.ts'
 import { ANY, candidate, candidates, context } from './candidates.ts'
@@ -79,6 +81,30 @@ describe('ring-hash', () => {
     assert.ok(kept > 0.3 && kept < 0.7, `${kept} kept at weight 0.5`)
     pool[5]!.weight = 1
     assert.deepEqual(homes(pool), before)
+  })
+
+  it('places keys by relative weight: a pool in slow start is laid out like a warm one', () => {
+    const pool = candidates(6)
+    const warm = ringHash.build(pool, seededRandom(1))
+    for (const entry of pool) entry.weight = 0.1
+    const changed = KEYS.map((key) => pool[warm.pick(context(key))]!.id)
+    assert.deepEqual(changed, homes(candidates(6)))
+  })
+
+  it('gives a key to the first point at or after it, and to the first of all behind the last', () => {
+    const ids = [3, 8, 21]
+    const ring = new HashRing(ids)
+    const points = ids.flatMap((id, owner) =>
+      Array.from({ length: POINTS_PER_CANDIDATE }, (_, point) => ({ at: hashPair(id, point), owner })),
+    )
+    points.sort((one, other) => one.at - other.at)
+    for (let step = 0; step < 5000; step++) {
+      const key = step * 858_993 + (step % 7)
+      const expected = points.find((point) => point.at >= key) ?? points[0]!
+      assert.equal(ring.ownerOf(ring.slotAt(key)), expected.owner)
+    }
+    assert.equal(ring.slotAt(2 ** 32 - 1), 0)
+    assert.equal(ring.after(ring.size - 1), 0)
   })
 
   it('keeps every connection within the bound when one key is hot', () => {

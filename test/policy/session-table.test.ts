@@ -77,6 +77,15 @@ describe('session table', () => {
     assert.deepEqual(table.drainDirty(30, WALL), changes)
   })
 
+  it('does not remove the row of a session that was started again', () => {
+    const table = new SessionTable({ isStored: true })
+    table.create('a', 'one', 1, 0)
+    table.clear('a')
+    table.create('a', 'two', 1, 0)
+    const { saved, removed } = table.drainDirty(0, WALL)
+    assert.deepEqual([saved[0]?.home, removed], ['two', []])
+  })
+
   it('writes a use behind only when the stored instant has become stale', () => {
     const table = new SessionTable({ isStored: true, idleTtlMs: 1000 })
     table.create('a', 'h', 1, 0)
@@ -85,6 +94,9 @@ describe('session table', () => {
     assert.equal(table.dirty, 0)
     table.use('a', 100)
     assert.equal(table.dirty, 1)
+    table.drainDirty(100, WALL)
+    table.use('a', 199)
+    assert.equal(table.dirty, 0)
   })
 
   it('collects nothing for a store that is not there', () => {

@@ -148,6 +148,31 @@ for (const name of STRATEGY_NAMES) {
       assert.ok(isEven(name, tally(build(candidates(8, { weight: 0.1 })), 8, 8000)))
     })
 
+    it('spreads evenly over the few that are left in a large pool', () => {
+      const pool = candidates(200, { isAvailable: false })
+      const left = [17, 18, 19, 150]
+      for (const index of left) pool[index]!.isAvailable = true
+      const counts = tally(build(pool), 200, 4000)
+      for (const index of left) assert.ok(counts[index]! > 800 && counts[index]! < 1200, `${counts[index]}`)
+    })
+
+    for (const weight of [1, 0.1]) {
+      it(`reads few of 256 candidates per pick when all weigh ${weight}`, () => {
+        let reads = 0
+        const pool = candidates(256, { weight }).map((entry) => ({
+          ...entry,
+          get isAvailable(): boolean {
+            reads++
+            return true
+          },
+        }))
+        const picker = build(pool)
+        reads = 0
+        for (let turn = 0; turn < 2000; turn++) picker.pick(context(`key-${turn}`))
+        assert.ok(reads / 2000 < (weight === 1 ? 12 : 24), `${reads / 2000} reads per pick`)
+      })
+    }
+
     it('answers for pools of none and one', () => {
       assert.equal(build([]).pick(ANY), -1)
       assert.equal(build([]).pick(context('key')), -1)
