@@ -2,11 +2,11 @@ import { WeirError } from '../../core/errors.ts'
 import type {
   AgentEvent,
   GuardrailInspectEvent,
-  HeaderList,
   RequestHeadersEvent,
   WebSocketFrameEvent,
 } from '../../core/event.ts'
 import type { Chain } from '../../proxy/chain.ts'
+import { headerOf } from '../../sdk/header-of.ts'
 import type { ProxyLink } from '../../transport/proxy-link.ts'
 
 /** The chains a proxy can ask for. Read for each request, so that a reload takes effect at once. */
@@ -55,12 +55,6 @@ export function chooseChain(source: ChainSource, event: OpeningEvent, link: Prox
   if (chain !== undefined) return chain
   const facts = `route id "${routeId ?? ''}", host "${host ?? ''}"`
   throw notFound(`no route matches this request (${facts}) and there is no default route`)
-}
-
-/** Looks up a header in a flat list. `name` in lower case. */
-export function headerOf(headers: HeaderList, name: string): string | undefined {
-  for (let at = 0; at + 1 < headers.length; at += 2) if (headers[at] === name) return headers[at + 1]
-  return undefined
 }
 
 function hostOf({ headers, metadata }: RequestHeadersEvent): string | undefined {

@@ -36,6 +36,8 @@ export class AgentProtocolFrontEnd {
       clock: options.clock,
       server: this.#server,
       healthIntervalMs: 0,
+      address: '',
+      port: 0,
     })
     this.agentEnd = {
       capabilities: () => chainCapabilities(options.chains.all, options.version),

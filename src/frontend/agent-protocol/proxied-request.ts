@@ -1,8 +1,8 @@
 import type { WeirError } from '../../core/errors.ts'
 import type { HeaderList } from '../../core/event.ts'
 import type { RequestFactsIn, RequestScope } from '../../proxy/request-scope.ts'
+import { headerOf } from '../../sdk/header-of.ts'
 import { ServedRequest } from '../../sdk/served-request.ts'
-import { headerOf } from './chain-choice.ts'
 
 /** A request of a proxy that speaks the agent protocol, and its place in ours. */
 export class ProxiedRequest extends ServedRequest {
