@@ -6,5 +6,8 @@ interface Bench {
 
 /** Every benchmark by the name it is asked for; loaded only when asked. */
 export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  'pool-uds': () => import('./pool-uds.ts'),
+  'pool-grpc': () => import('./pool-grpc.ts'),
   'pool-peer': () => import('./pool-peer.ts'),
+  'agent-peer': () => import('./agent-peer.ts'),
 }

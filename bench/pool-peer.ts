@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dialer } from '../src/transport/connection.ts'
 import { grpcDialer } from '../src/transport/grpc/grpc-dialer.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
+import { freePort } from './harness/free-port.ts'
 import { closedLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
-import { referencePeers } from './harness/reference-peers.ts'
+import { type ReferenceFigures, referenceFigures, referencePeers } from './harness/reference-peers.ts'
 import { type BenchOptions, type BenchResult, notRun, type Row, row } from './harness/result.ts'
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
 import { HANDSHAKE, weirSide } from './harness/weir-side.ts'
@@ -21,11 +22,6 @@ interface Wire {
   readonly goals: Readonly<Record<number, number>>
 }
 
-interface Figures {
-  readonly perSecond: number
-  readonly p99Ms: number
-}
-
 const IN_FLIGHT = [1, 8, 64, 256] as const
 const GOALS = { 1: 0.6, 8: 1.0, 64: 1.1, 256: 1.1 }
 
@@ -36,7 +32,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const rows: Row[] = []
   try {
-    for (const wire of wires(folder)) {
+    for (const wire of wires(folder, await freePort())) {
       const agent = new BenchProcess(peers.agent, wire.agentArgs)
       await sleep(300)
       for (const inFlight of quick ? [8] : IN_FLIGHT) {
@@ -50,10 +46,9 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   return { bench: 'pool-peer', rows }
 }
 
-function wires(folder: string): readonly Wire[] {
+function wires(folder: string, port: number): readonly Wire[] {
   const json = join(folder, 'json.sock')
   const msgpack = join(folder, 'msgpack.sock')
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
   return [
     {
       name: 'uds-json',
@@ -83,7 +78,7 @@ async function compare(wire: Wire, inFlight: number, pool: string, quick: boolea
   const seconds = quick ? 0.3 : 2
   const weir = await weirSide(wire.dialer, 'x-ref-agent')
   await closedLoop(weir.request, inFlight, quick ? 100 : 1000)
-  const results = await interleave<Figures>(quick ? 1 : 5, {
+  const results = await interleave<ReferenceFigures>(quick ? 1 : 5, {
     ours: async () => {
       const figures = await closedLoop(weir.request, inFlight, seconds * 1000)
       if (figures.failed > 0) throw new Error(`${figures.failed} of our requests failed`)
@@ -105,18 +100,4 @@ async function compare(wire: Wire, inFlight: number, pool: string, quick: boolea
     rows.push(row(`${wire.name} @64 p99`, pairedRatio(tail('ours'), tail('theirs')), 1.5, detail, true))
   }
   return rows
-}
-
-async function referenceFigures(
-  pool: string,
-  endpoint: string,
-  seconds: number,
-  inFlight: number,
-): Promise<Figures> {
-  const load = new BenchProcess(pool, [endpoint, '1', String(seconds), String(inFlight)])
-  const [text] = await load.line(/^\{.*\}$/, 60_000)
-  await load.stop()
-  const figures = JSON.parse(text) as { events_per_s: number; p99_ms: number; errors: number }
-  if (figures.errors > 0) throw new Error(`the reference pool had ${figures.errors} errors`)
-  return { perSecond: figures.events_per_s, p99Ms: figures.p99_ms }
 }

@@ -48,7 +48,7 @@ export async function weirSide(
   const wheel = new TimerWheel(systemClock)
   const around = { clock: systemClock, random: systemRandom, probe }
   const settings = poolSettings({ connections, maxConcurrentPerConnection: 1000, slowStartMs: 0 })
-  const pool = new ConnectionPool('ref', settings, around, dialer)
+  const pool = new ConnectionPool({ agent: 'ref', settings, around, nextDialer: dialer })
   pool.start()
   const policy: AgentPolicy = {
     name: 'ref',
