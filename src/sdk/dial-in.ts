@@ -60,7 +60,7 @@ export function dialIn<S extends object = Record<string, unknown>>(
     },
   })
   const metadata = {
-    instance_id: options.instance ?? randomUUID(),
+    instance: options.instance ?? randomUUID(),
     /* Grows from run to run, so that a proxy knows which of two runs is the newer one. */
     epoch: end.clock.wallMs(),
   }

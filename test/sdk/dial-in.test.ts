@@ -64,7 +64,7 @@ for (const kind of ['unix', 'tcp'] as const) {
     const replies = await Promise.all(live().map((connection, n) => ask(connection, requestHeaders(`r${n}`))))
     for (const reply of replies) assert.deepEqual(reply.audit.tags, ['pii'])
     const facts = registrations.map(({ agentId, metadata }) => {
-      const { instance_id: instance, epoch } = metadata as Record<string, unknown>
+      const { instance, epoch } = metadata as Record<string, unknown>
       return `${agentId} ${String(instance)} ${String(epoch)}`
     })
     assert.equal(new Set(facts).size, 1)
