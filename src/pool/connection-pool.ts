@@ -1,64 +1,110 @@
-import type { WeirError } from '../core/errors.ts'
+import { WeirError } from '../core/errors.ts'
 import { EjectionGroup } from '../policy/health/ejection-group.ts'
 import { Health } from '../policy/health/health.ts'
 import { type HealthSettings, healthSettings } from '../policy/health/health-options.ts'
-import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
 import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
-import type { AgentPool } from './agent-pool.ts'
+import { AgentMetrics } from './agent-metrics.ts'
+import { answerConfigUpdate } from './agent-wishes.ts'
 import { BreakerGate } from './breaker-gate.ts'
+import { type ConfigPush, ConfigPusher } from './config-push.ts'
+import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
-import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
+import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
 import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
+import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
+import { PoolCounters } from './pool-counters.ts'
 import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
+import { connectionSnapshot, type PoolSnapshot, summed } from './pool-snapshot.ts'
 import { refusalError } from './refusal-error.ts'
+import { Roster } from './roster.ts'
 import type { Slot, SlotHost } from './slot.ts'
+import { StickySessions } from './sticky-sessions.ts'
 import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
 
-/** Where the next connection is dialled; asked anew for each attempt. */
-export type NextDialer = () => Dialer | Promise<Dialer>
+/** The dialer of the next connection; asked anew for each attempt, with the configuration of that moment. */
+export type NextDialer = (config: AgentConfig) => Dialer | Promise<Dialer>
+
+export interface ConnectionPoolParts {
+  readonly agent: string
+  readonly settings: PoolSettings
+  readonly around: PoolSurroundings
+  /** Absent: the agent dials in, and connections are handed to `adopt`. */
+  readonly nextDialer?: NextDialer | undefined
+  readonly config?: AgentConfig | undefined
+  /** The pool this one takes over from: breaker, sessions and counters go on, so a reload forgets nothing. */
+  readonly successorOf?: ConnectionPool | undefined
+}
+
+const NO_CONFIG: AgentConfig = { config: undefined, version: undefined }
 
 /**
  * The connections of one agent that carries many events at once. Choosing and leasing is one synchronous turn;
  * everything else reacts to facts that the connections tell.
  */
-export class ConnectionPool implements AgentPool {
+export class ConnectionPool implements ManagedPool {
   readonly agent: string
+  readonly metrics: AgentMetrics
+  readonly whenReady: Promise<void>
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
   readonly #healthSettings: HealthSettings
-  readonly #strategy: Strategy
   readonly #group: EjectionGroup
   readonly #breaker: BreakerGate
+  readonly #counters: PoolCounters
+  readonly #sessions: StickySessions | undefined
   readonly #room: WaitingRoom
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
-  readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
-  /** Every connection that is not gone. */
-  readonly #byId = new Map<number, LiveConnection>()
-  /** The ready ones, in the order the picker was built with. */
-  #ready: readonly LiveConnection[] = []
-  #picker: Picker
+  readonly #pusher: ConfigPusher
+  readonly #roster: Roster
+  /** The configuration each slot's dial under way was begun with. */
+  readonly #dialledWith = new WeakMap<Slot, AgentConfig>()
+  #config: AgentConfig
+  #target: number
+  #visitAt = Number.POSITIVE_INFINITY
   #drained: Promise<void> | undefined
+  #becomeReady!: () => void
 
-  /** Without `nextDialer` the agent dials in: connections are handed in with {@link adopt}. */
-  constructor(agent: string, settings: PoolSettings, around: PoolSurroundings, nextDialer?: NextDialer) {
-    const now = around.clock.now()
+  constructor(parts: ConnectionPoolParts) {
+    const { agent, settings, around, nextDialer, successorOf: old } = parts
+    const { random, probe, clock } = around
     this.agent = agent
     this.#around = around
     this.#settings = settings
+    this.#target = settings.connections
+    this.#config = parts.config ?? NO_CONFIG
     this.#healthSettings = healthSettings(settings.health)
-    this.#strategy = strategyNamed(settings.strategy)
+    this.#roster = new Roster(strategyNamed(settings.strategy), random)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
-    this.#breaker = new BreakerGate(agent, settings.breaker, around.random, around.probe)
+    this.metrics = old?.metrics ?? new AgentMetrics(agent)
+    this.#breaker = old === undefined ? new BreakerGate(agent, settings.breaker, random, probe) : old.#breaker
+    this.#counters = old === undefined ? new PoolCounters() : old.#counters
+    if (settings.strategy !== 'ring-hash') {
+      this.#sessions =
+        old === undefined || old.#sessions === undefined
+          ? new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe)
+          : old.#sessions
+    }
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
-    this.#owner = this.#connectionOwner(now)
-    this.#picker = this.#strategy.build([], around.random)
+    this.#owner = this.#connectionOwner(clock.now())
+    this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
+    this.whenReady = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
   }
 
-  /** Starts dialling; without a dialer the pool waits for its agent. */
+  get visitAt(): number {
+    return this.#room.size > 0 ? 0 : this.#visitAt
+  }
+
+  get configPushes(): readonly ConfigPush[] {
+    return this.#pusher.pushes
+  }
+
   start(): void {
+    void this.#sessions?.load()
     this.#keeper?.start()
   }
 
@@ -69,7 +115,9 @@ export class ConnectionPool implements AgentPool {
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
-    return this.#room.add(waiter)
+    const refused = this.#room.add(waiter)
+    if (refused !== undefined) this.#counters.overflows++
+    return refused
   }
 
   withdraw(waiter: LeaseWaiter): void {
@@ -77,7 +125,46 @@ export class ConnectionPool implements AgentPool {
   }
 
   find(connectionId: number): LiveConnection | undefined {
-    return this.#byId.get(connectionId)
+    return this.#roster.find(connectionId)
+  }
+
+  canAdopt(incarnation?: Incarnation): WeirError | undefined {
+    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    if (this.#keeper === undefined) {
+      return adoptionRefusal(this.agent, this.#target, this.#roster.all, incarnation)
+    }
+    const message = `agent ${this.agent}: we dial this agent, it must not dial in`
+    return new WeirError('CONFLICT', message, { sent: false })
+  }
+
+  adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
+    const refused = this.canAdopt(incarnation)
+    if (refused !== undefined) return refused
+    const replaced = olderRuns(this.#roster.all, incarnation)
+    const live = this.#admit(connection, {
+      ...this.#origin(),
+      slot: undefined,
+      home: incarnation?.instance ?? connection.peer,
+      instance: incarnation?.instance,
+      epoch: incarnation?.epoch ?? 0,
+    })
+    for (const old of replaced) this.#retire(old)
+    this.#room.serve(live)
+    return undefined
+  }
+
+  resize(connections: number): void {
+    this.#target = connections
+    const dropped = this.#keeper?.resize(connections) ?? []
+    for (const live of this.#roster.ready)
+      if (live.origin.slot !== undefined && dropped.includes(live.origin.slot)) this.#retire(live)
+  }
+
+  pushConfig(config: unknown, version?: string): ConfigPush {
+    this.#config = { config, version }
+    const push = this.#pusher.push(config, version, this.#roster.ready)
+    this.#visitAt = 0
+    return push
   }
 
   drain(deadlineAt: number): Promise<void> {
@@ -91,12 +178,49 @@ export class ConnectionPool implements AgentPool {
     return this.#drained
   }
 
+  visit(now: number): void {
+    this.#owner.now = now
+    let nextAt = Number.POSITIVE_INFINITY
+    let due: LiveConnection | undefined
+    let retiring = 0
+    for (const live of this.#roster.all) {
+      nextAt = Math.min(nextAt, live.visit(now))
+      if (live.stage === 'retiring') retiring++
+      else if (due === undefined && live.origin.slot !== undefined && live.isDueToRetire(now)) due = live
+    }
+    if (due !== undefined && retiring === 0) this.#keeper?.replace(due.origin.slot!)
+    this.metrics.expire(now)
+    if (this.#sessions?.visit(now) === true || due !== undefined) nextAt = now
+    this.#visitAt = nextAt
+    /* Trials fall due and reports run out by time alone. */
+    if (this.#room.size > 0) for (const live of this.#roster.ready) this.#room.serve(live)
+  }
+
+  snapshot(): PoolSnapshot {
+    const now = this.#around.clock.now()
+    this.#owner.now = now
+    const connections = Array.from(this.#roster.all, (live) => connectionSnapshot(live, now))
+    return {
+      agent: this.agent,
+      state: this.#drained === undefined ? 'open' : 'draining',
+      target: this.#target,
+      ...summed(connections),
+      waiting: this.#room.size,
+      breaker: this.#breaker.state(now),
+      ...this.#counters.snapshot(now),
+      sessions: this.#sessions?.table.size ?? 0,
+      connections,
+    }
+  }
+
   async #drain(deadlineAt: number): Promise<void> {
-    this.#publish()
+    this.#roster.close()
+    this.#becomeReady()
     this.#keeper?.stop()
-    const leaving = [...this.#byId.values()]
+    const leaving = [...this.#roster.all]
     this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
+    await this.#sessions?.flush()
   }
 
   #lease(hints: LeaseHints): LiveConnection | Refusal {
@@ -104,16 +228,17 @@ export class ConnectionPool implements AgentPool {
     this.#owner.now = now
     if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
-    const context = this.#context
-    context.hashKey = hints.sessionKey
-    context.avoid = hints.avoid
-    const index = this.#picker.pick(context)
-    if (index < 0) return this.#refusal() ?? 'full'
-    return this.#breaker.admit(now) ? this.#ready[index]!.take() : 'breaker-open'
+    const { sessionKey } = hints
+    if (sessionKey !== undefined && this.#sessions !== undefined) {
+      return this.#leaseSession(hints, sessionKey, this.#sessions, now)
+    }
+    const live = this.#roster.pick(hints)
+    if (live === undefined) return this.#refusal() ?? 'full'
+    return this.#breaker.admit(now) ? live.take() : 'breaker-open'
   }
 
   #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
-    const connection = this.#byId.get(hints.pinnedTo)
+    const connection = this.#roster.find(hints.pinnedTo)
     if (connection === undefined) return 'affinity-lost'
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     if (connection.isPaused) return 'paused'
@@ -122,79 +247,81 @@ export class ConnectionPool implements AgentPool {
     return this.#breaker.admit(now) ? connection.take() : 'breaker-open'
   }
 
-  /** Why nothing was picked; undefined when something could be picked after all. Not on the hot path. */
+  #leaseSession(
+    hints: LeaseHints,
+    key: string,
+    sessions: StickySessions,
+    now: number,
+  ): LiveConnection | Refusal {
+    const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
+    const live = wanted ?? this.#roster.pick(hints)
+    if (live === undefined) return this.#refusal() ?? 'full'
+    if (!this.#breaker.admit(now)) return 'breaker-open'
+    if (wanted === undefined) sessions.settle(key, live, now)
+    return live.take()
+  }
+
   #refusal(): Refusal | undefined {
-    if (this.#drained !== undefined) return 'draining'
-    let usable = 0
-    let paused = 0
-    for (const connection of this.#ready) {
-      if (!connection.isUsable) continue
-      if (connection.isAvailable) return undefined
-      usable++
-      if (connection.isPaused) paused++
-    }
-    if (usable === 0) return 'unavailable'
-    return paused === usable ? 'paused' : 'full'
+    return this.#drained === undefined ? this.#roster.refusal() : 'draining'
+  }
+
+  #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {
+    const { maxConcurrentPerConnection, slowStartMs, heartbeatMs } = this.#settings
+    const never = Number.POSITIVE_INFINITY
+    const maxInFlight = maxConcurrentPerConnection
+    return { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
   }
 
   #admit(connection: Connection, origin: Origin): LiveConnection {
     const { random, clock, probe } = this.#around
-    const health = new Health(this.#healthSettings, this.#group, random, clock.now())
+    const now = clock.now()
+    this.#owner.now = now
+    const health = new Health(this.#healthSettings, this.#group, random, now)
     const live = new LiveConnection(this.#owner, connection, origin, health)
-    this.#byId.set(live.id, live)
     connection.observe(live)
-    this.#publish()
+    this.#roster.add(live)
+    this.#counters.connected++
+    this.#visitAt = Math.min(this.#visitAt, live.visit(now))
+    this.#becomeReady()
     probe.connectionOpened?.(this.agent, live.id, connection.transport, connection.peer)
     return live
   }
 
-  /** Builds the picker anew: after every change of the set of ready connections. A draining pool has none. */
-  #publish(): void {
-    const all = this.#drained === undefined ? [...this.#byId.values()] : []
-    this.#ready = all.filter((connection) => connection.stage === 'ready')
-    this.#picker = this.#strategy.build(this.#ready, this.#around.random)
-  }
-
   #retire(connection: LiveConnection): void {
     const { retireTimeoutMs, retireLingerMs } = this.#settings
+    this.#counters.retired++
     void connection.retire(this.#around.clock.now() + retireTimeoutMs, retireLingerMs)
-    this.#publish()
+    this.#roster.publish()
     this.#room.release(connection)
   }
 
   #onDialed(slot: Slot, connection: Connection, dialer: Dialer): void {
     const { random, clock } = this.#around
-    const settings = this.#settings
+    const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
     const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
     const live = this.#admit(connection, {
+      ...this.#origin(),
       slot,
       home: dialer.endpoint,
+      instance: undefined,
       epoch: 0,
-      maxInFlight: settings.maxConcurrentPerConnection,
-      slowStartMs: settings.slowStartMs,
-      retireAt: clock.now() + shortened(settings.maxConnectionAgeMs),
-      maxUses: shortened(settings.maxConnectionUses),
+      retireAt: clock.now() + shortened(maxConnectionAgeMs),
+      maxUses: shortened(maxConnectionUses),
     })
     const replaced = this.#keeper!.filled(slot)
-    if (replaced !== undefined)
-      for (const old of this.#ready) if (old.origin.slot === replaced) this.#retire(old)
+    for (const old of this.#roster.ready)
+      if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
+    if (this.#dialledWith.get(slot) !== this.#config)
+      this.#pusher.push(this.#config.config, this.#config.version, [live])
     this.#room.serve(live)
   }
 
   #onGone(connection: LiveConnection, reason: WeirError): void {
-    this.#byId.delete(connection.id)
-    this.#publish()
+    if (connection.wasReady) this.#counters.lost++
+    this.#roster.remove(connection)
     this.#around.probe.connectionClosed?.(this.agent, connection.id, reason.message)
     if (connection.origin.slot !== undefined) this.#keeper?.lost(connection.origin.slot)
     this.#room.release(connection)
-  }
-
-  #onReleased(outcome: LeaseOutcome, elapsedMs: number): void {
-    this.#breaker.settle(outcome, elapsedMs, this.#owner.now)
-  }
-
-  #boundTo(waiter: LeaseWaiter): LiveConnection | undefined {
-    return waiter.pinnedTo === 0 ? undefined : this.#byId.get(waiter.pinnedTo)
   }
 
   #slotHost(nextDialer: NextDialer): SlotHost {
@@ -206,9 +333,13 @@ export class ConnectionPool implements AgentPool {
       backoff: reconnect,
       dialTimeoutMs,
       stableAfterMs,
-      nextDialer,
+      nextDialer: (slot) => {
+        this.#dialledWith.set(slot, this.#config)
+        return nextDialer(this.#config)
+      },
       onDialed: (slot, connection, dialer) => this.#onDialed(slot, connection, dialer),
       onDialFailed: (endpoint, error, retryInMs) => {
+        this.#counters.dialFailures++
         probe.dialFailed?.(this.agent, endpoint, error.message, retryInMs)
       },
     }
@@ -218,30 +349,42 @@ export class ConnectionPool implements AgentPool {
     return {
       agent: this.agent,
       clock: this.#around.clock,
-      boundTo: (waiter) => this.#boundTo(waiter),
+      boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
       leaseQueued: (waiter) => this.#lease(waiter),
       errorOf: (refusal) => refusalError(this.agent, refusal),
-      onQueued: () => undefined,
+      onQueued: (queueMs) => this.#counters.countQueued(queueMs),
     }
   }
 
   #connectionOwner(now: number): ConnectionOwner {
+    const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
-    return {
+    const owner: ConnectionOwner = {
       agent: this.agent,
-      clock: this.#around.clock,
+      clock,
       now,
       get waiting() {
         return room.size
       },
-      onReleased: (_connection, outcome, latencyMs) => this.#onReleased(outcome, latencyMs),
-      onRoom: (connection) => room.serve(connection),
-      onGone: (connection, reason) => this.#onGone(connection, reason),
-      onHealth: () => undefined,
-      onMetrics: () => undefined,
-      onLog: (message) => this.#around.probe.agentLog?.(this.agent, message.level, message.message),
-      onConfigUpdate: () => undefined,
-      onStrayReply: () => this.#around.probe.strayReply?.(this.agent),
+      onReleased: (_live, outcome, elapsedMs) => {
+        this.#counters.countRelease(outcome, owner.now)
+        this.#breaker.settle(outcome, elapsedMs, owner.now)
+      },
+      onRoom: (live) => room.serve(live),
+      onEjected: () => void this.#counters.ejections++,
+      onGone: (live, reason) => this.#onGone(live, reason),
+      onHealth: (live, { state, message }) => {
+        const said = message === undefined ? state : `${state}: ${message}`
+        if (state !== 'healthy') probe.agentLog?.(this.agent, 'warn', `connection ${live.id} reports ${said}`)
+      },
+      onMetrics: (report) => this.metrics.take(report, clock.now()),
+      onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
+      onConfigUpdate: (live, request) => answerConfigUpdate(live, request, probe, onReloadRequested),
+      onStrayReply: () => {
+        this.#counters.strays++
+        probe.strayReply?.(this.agent)
+      },
     }
+    return owner
   }
 }

@@ -15,6 +15,7 @@ import type { Candidate } from '../policy/picker.ts'
 import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
 import { Farewell, type Leaving } from './farewell.ts'
+import { Heartbeat } from './heartbeat.ts'
 import type { LeaseOutcome } from './lease.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { Slot } from './slot.ts'
@@ -32,6 +33,8 @@ export interface ConnectionOwner {
   onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void
   /** The connection may take an event that it could not take before. */
   onRoom(connection: LiveConnection): void
+  /** Its own evidence put it out of use for a while. */
+  onEjected(connection: LiveConnection): void
   /** It carries nothing more. Once. */
   onGone(connection: LiveConnection, reason: WeirError): void
   onHealth(connection: LiveConnection, report: HealthReport): void
@@ -47,6 +50,8 @@ export interface Origin {
   readonly slot: Slot | undefined
   /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
   readonly home: string
+  /** Name of the instance that dialled in, when it gave one. */
+  readonly instance: string | undefined
   /** Incarnation of the instance that dialled in; 0: not stated. */
   readonly epoch: number
   /** Events at once by configuration; the agent's own word may lower it. */
@@ -57,6 +62,8 @@ export interface Origin {
   readonly retireAt: number
   /** Leases; Infinity: unbounded. */
   readonly maxUses: number
+  /** Milliseconds without a reply after which it is pinged; 0: never. */
+  readonly heartbeatMs: number
 }
 
 /**
@@ -86,11 +93,17 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   strays = 0
   /** Clock milliseconds of the last usable reply, or of the opening. */
   repliedAt: number
+  /** Meaningful once gone: it ended without having been retired. */
+  wasReady = false
+  /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
+  isOutdated = false
   /** Clock milliseconds since which something is in flight without a break. */
   #busySince = 0
   readonly #owner: ConnectionOwner
   readonly #gate = new FlowGate()
   readonly #latency = new PeakEwma()
+  readonly #heartbeat: Heartbeat
+  #isEjected = false
   #isWarm: boolean
   #stage: Stage = 'ready'
   #farewell: Farewell | undefined
@@ -103,6 +116,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.health = health
     this.openedAt = owner.clock.now()
     this.repliedAt = this.openedAt
+    this.#heartbeat = new Heartbeat(connection.transport === 'v1' ? 0 : origin.heartbeatMs, this.openedAt)
     this.#isWarm = origin.slowStartMs <= 0
     const { limits, features } = connection.capabilities
     this.limit = connection.isExclusive
@@ -112,6 +126,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   get agent(): string {
     return this.#owner.agent
+  }
+
+  get clock(): Clock {
+    return this.#owner.clock
   }
 
   get stage(): Stage {
@@ -183,11 +201,13 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         this.repliedAt = now
         this.#latency.observe(latencyMs, now)
         this.health.replied(now)
+        if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
         break
       case 'timeout':
       case 'bad-reply':
         this.errors++
         this.health.failed(now)
+        this.#noteEjection()
         break
       case 'lost':
         this.errors++
@@ -200,6 +220,33 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     owner.onReleased(this, outcome, latencyMs)
     if (this.inFlight === 0 && this.#farewell !== undefined) this.#farewell.onIdle()
     if (owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  /** Age or use says that it should be replaced. */
+  isDueToRetire(now: number): boolean {
+    return this.isOutdated || now >= this.origin.retireAt || this.uses >= this.origin.maxUses
+  }
+
+  /** Heartbeat and progress watchdog. Returns the instant of the next look, clock milliseconds. */
+  visit(now: number): number {
+    const beatAt = this.#heartbeat.visit(this, now)
+    if (this.inFlight === 0) return Math.min(beatAt, this.origin.retireAt)
+    this.health.progressed(this.oldestUnansweredMs(now), now)
+    this.#noteEjection()
+    return now
+  }
+
+  ponged(roundTripMs: number): void {
+    const owner = this.#owner
+    owner.now = owner.clock.now()
+    this.health.ponged(roundTripMs, owner.now)
+    this.#isEjected = this.health.trialAt !== undefined
+    if (owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  missedPing(): void {
+    this.health.pingMissed(this.#owner.clock.now())
+    this.#noteEjection()
   }
 
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
@@ -261,8 +308,15 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#owner.onStrayReply(this)
   }
 
+  #noteEjection(): void {
+    if (this.#isEjected || this.health.trialAt === undefined) return
+    this.#isEjected = true
+    this.#owner.onEjected(this)
+  }
+
   #end(reason: WeirError): void {
     if (this.#stage === 'gone') return
+    this.wasReady = this.#stage === 'ready'
     this.#stage = 'gone'
     this.health.close()
     this.#farewell?.onGone()

@@ -5,6 +5,8 @@ import type { Random } from '../core/random.ts'
 import type { BreakerOptions } from '../policy/breaker/breaker.ts'
 import type { HealthOptions } from '../policy/health/health-options.ts'
 import type { StrategyName } from '../policy/picker.ts'
+import type { SessionTableOptions } from '../policy/sessions/session-table.ts'
+import type { SessionStore } from './session-store.ts'
 
 /** What operators set per agent; every field optional. */
 export interface PoolOptions {
@@ -38,6 +40,8 @@ export interface PoolOptions {
   readonly maxEjectedShare?: number
   readonly health?: HealthOptions
   readonly breaker?: BreakerOptions
+  /** Sticky sessions; `ring-hash` keeps none, its sessions follow from their keys. */
+  readonly sessions?: SessionTableOptions
 }
 
 /** The same with every default filled in. */
@@ -51,6 +55,10 @@ export interface PoolSurroundings {
   readonly clock: Clock
   readonly random: Random
   readonly probe: Probe
+  /** Where sticky sessions outlive the process; absent: they do not. */
+  readonly sessionStore?: SessionStore | undefined
+  /** An agent asked to have its configuration read anew. */
+  readonly onReloadRequested?: ((agent: string) => void) | undefined
 }
 
 /** Fills in the defaults. The values are the caller's to check. */
@@ -72,5 +80,6 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     maxEjectedShare: options.maxEjectedShare ?? 0.5,
     health: options.health ?? {},
     breaker: options.breaker ?? {},
+    sessions: options.sessions ?? {},
   })
 }

@@ -14,7 +14,7 @@ export interface SlotHost {
   /** A connection that lived this long, milliseconds, proves the endpoint: its loss is redialled at once. */
   readonly stableAfterMs: number
   /** The dialer of the next attempt; may look up names first. */
-  nextDialer(): Dialer | Promise<Dialer>
+  nextDialer(slot: Slot): Dialer | Promise<Dialer>
   onDialed(slot: Slot, connection: Connection, dialer: Dialer): void
   onDialFailed(endpoint: string, error: WeirError, retryInMs: number): void
 }
@@ -94,7 +94,7 @@ export class Slot {
     let dialer: Dialer | undefined
     let connection: Connection
     try {
-      dialer = await this.#host.nextDialer()
+      dialer = await this.#host.nextDialer(this)
       attempt.signal.throwIfAborted()
       connection = await dialer.dial(attempt.signal)
     } catch (error) {

@@ -7,7 +7,7 @@ import type { AgentRequest } from './agent-request.ts'
 import { AgentResponder, type LinkHooks } from './agent-responder.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { EventServer } from './event-server.ts'
-import { RunningAgent, type RunningAgentParts } from './running-agent.ts'
+import { type Reach, RunningAgent } from './running-agent.ts'
 import { stderrProbe } from './stderr-probe.ts'
 
 /** An agent's handlers made ready to be put behind a listener or a dialer. */
@@ -18,7 +18,7 @@ export interface AgentEnd {
   /** For the transport. */
   readonly options: AgentEndOptions
   /** Makes the handle that the author gets. Once, when the transport is up. */
-  run(parts: Pick<RunningAgentParts, 'quiesce' | 'release'>): RunningAgent
+  run(reach: Reach): RunningAgent
 }
 
 /** Composes the parts that serve one agent. `hooks` hears of links before any of their events. */
@@ -50,8 +50,8 @@ export function agentEnd<S extends object>(
     clock,
     probe,
     options: { capabilities: () => capabilities, handler: server },
-    run(parts) {
-      running = new RunningAgent({ agentId, clock, server, healthIntervalMs, ...parts })
+    run(reach) {
+      running = new RunningAgent({ agentId, clock, server, healthIntervalMs, ...reach })
       return running
     },
   }

@@ -93,19 +93,19 @@ export class Answer {
     return this
   }
 
-  /** A hint for the proxy's routing. Not carried by gRPC. */
+  /** A hint for the proxy's routing. Over gRPC only Weir reads it. */
   withRouting(key: string, value: string): this {
     this.#routing = { ...this.#routing, [key]: value }
     return this
   }
 
-  /** Puts these bytes in the place of the body chunk that was asked about. Not carried by gRPC: blocked there. */
+  /** Puts these bytes in the place of the body chunk that was asked about. Over gRPC only Weir can: others block. */
   replaceBody(data: Uint8Array | string): this {
     this.#body = typeof data === 'string' ? Buffer.from(data) : data
     return this
   }
 
-  /** Drops the body chunk that was asked about. Not carried by gRPC: blocked there. */
+  /** Drops the body chunk that was asked about. Over gRPC only Weir can: others block. */
   dropBody(): this {
     return this.replaceBody(new Uint8Array(0))
   }
@@ -197,7 +197,7 @@ export function needsMore(): Answer {
   return allow().needsMore()
 }
 
-/** Drops a WebSocket frame; the connection lives on. Over gRPC, which cannot say so, the frame is blocked. */
+/** Drops a WebSocket frame; the connection lives on. Over gRPC only Weir can: others get a block. */
 export function dropFrame(): Answer {
   return allow().withFrame({ kind: 'drop' })
 }

@@ -213,7 +213,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   /** A reply that cannot be encoded (too large, a header the wire cannot carry) is a failure like any other. */
   #reply(work: Work, link: ProxyLink, reply: AgentReply): void {
     try {
-      link.reply(fitReply(reply, work.kind, link.transport))
+      link.reply(fitReply(reply, work.kind, link))
     } catch (thrown) {
       link.reply(this.#responder.failure(work, thrown, link))
     }

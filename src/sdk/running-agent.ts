@@ -25,16 +25,22 @@ export interface HealthFacts {
   readonly recoverable?: boolean | undefined
 }
 
-export interface RunningAgentParts {
+/** How an agent is reached, and how that ends. */
+export interface Reach {
+  readonly address: string
+  readonly port: number
+  /** Called first when the agent closes: no more dialing. */
+  readonly quiesce?: (() => void) | undefined
+  /** Called last, when every link is closed: lets go of the address. */
+  readonly release?: (() => Promise<void>) | undefined
+}
+
+export interface RunningAgentParts extends Reach {
   readonly agentId: string
   readonly clock: Clock
   readonly server: EventServer<ServedRequest>
   /** Milliseconds between health reports; 0: only when the state changes. */
   readonly healthIntervalMs: number
-  /** Called first when the agent closes: no more dialing. */
-  readonly quiesce?: (() => void) | undefined
-  /** Called last, when every link is closed: lets go of the address. */
-  readonly release?: (() => Promise<void>) | undefined
 }
 
 /** An agent at work: what it tells its proxies beside its answers. Everything goes to every link. */
@@ -51,7 +57,17 @@ export class RunningAgent {
     if (parts.healthIntervalMs > 0) this.#scheduleBeat()
   }
 
-  /** Proxies connected now. */
+  /** Where proxies reach the agent, with the real port; the proxy it dials where it dials in. */
+  get address(): string {
+    return this.#parts.address
+  }
+
+  /** 0 where there is none of its own: Unix sockets, and agents that dial in. */
+  get port(): number {
+    return this.#parts.port
+  }
+
+  /** Proxy connections that are up. */
   get links(): number {
     return this.#parts.server.links.length
   }

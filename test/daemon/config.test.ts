@@ -51,7 +51,7 @@ test('every default is filled in, agent before defaults before built in, and the
   assert.equal(waf?.onFailure, 'open')
   assert.equal(waf?.connections, 4)
   assert.deepEqual(waf?.events, ['request-headers'])
-  assert.equal(loaded.config.storagePath, join(loaded.folder, 'weir.db'))
+  assert.equal(loaded.config.storage.path, join(loaded.folder, 'weir.db'))
   assert.throws(() => Object.assign(waf ?? {}, { timeoutMs: 1 }), TypeError)
 })
 
@@ -69,7 +69,7 @@ listen:
   htp: 127.0.0.1:8080
 agents:
   waf:
-    endpoint: http://127.0.0.1:1
+    endpoint: ftp://127.0.0.1:1
     timeoutMs: 0
     limit: { ratePerSecond: -1, onLimit: allow }
 routes: []
@@ -215,7 +215,7 @@ test('a missing variable, an unreadable file and an unknown reference are proble
 test('neither messages nor the shown configuration contain a secret', async (t) => {
   const secret = 's3cr3t-value'
   const reverse = MINIMAL.replace('agents:\n', '  reverse: [unix:./a.sock]\nagents:\n')
-  const wrong = reverse.replace('endpoint: grpc://127.0.0.1:50061', 'reverse: { tokenSha256: "${env:T}" }')
+  const wrong = reverse.replace('endpoint: grpc://127.0.0.1:50061', `reverse: { tokenSha256: "\${env:T}" }`)
   for (const line of await problems(t, wrong, { T: secret })) assert.ok(!line.includes(secret), line)
   const plain = reverse.replace('endpoint: grpc://127.0.0.1:50061', `reverse: { tokenSha256: ${secret} }`)
   for (const line of await problems(t, plain)) assert.ok(!line.includes(secret), line)
@@ -228,5 +228,5 @@ test('neither messages nor the shown configuration contain a secret', async (t) 
   assert.ok(shown.isValid, JSON.stringify(shown))
   const printed = JSON.stringify(redact(shown.document))
   assert.ok(!printed.includes(secret), printed)
-  assert.ok(printed.includes('${env:U}'))
+  assert.ok(printed.includes(`\${env:U}`))
 })

@@ -144,7 +144,7 @@ describe('limiter', () => {
 
   it('counts a miss when a bucket is fetched and a hit afterwards', () => {
     const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 100)] })
-    for (const agent of ['a', 'b', 'a', 'b', 'a']) limiter.check(request({ agent }))
+    for (const agent of ['a', 'b', 'a', 'b', 'a']) sync(limiter.check(request({ agent })))
     const { size, hits, misses } = limiter.stats
     assert.deepEqual({ size, hits, misses }, { size: 2, hits: 3, misses: 2 })
   })

@@ -1,9 +1,10 @@
 import type { Clock } from '../../src/core/clock.ts'
 import { type Probe, SILENT } from '../../src/core/probe.ts'
+import type { LeasedBucketsOptions } from '../../src/proxy/limits/leased-buckets.ts'
 import type { LimitDenied, LimitRequest, LimitVerdict } from '../../src/proxy/limits/limit-gate.ts'
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
-import { Limiter, type LimiterOptions } from '../../src/proxy/limits/limiter.ts'
+import { Limiter } from '../../src/proxy/limits/limiter.ts'
 import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 
 export function rule(ratePerSecond: number, burst: number, rest: Partial<LimitRule> = {}): LimitRule {
@@ -33,7 +34,7 @@ export function request(parts: RequestParts = {}): LimitRequest {
   }
 }
 
-export interface LimiterParts extends Partial<Omit<LimiterOptions, 'clock' | 'store' | 'probe'>> {
+export interface LimiterParts extends Partial<Omit<LeasedBucketsOptions, 'clock' | 'store' | 'probe'>> {
   readonly clock: Clock
   readonly store?: LimitStore
   readonly probe?: Probe

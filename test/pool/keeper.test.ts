@@ -11,7 +11,12 @@ test('all connections of an agent are dialled at once', async () => {
   const dialer = new FakeDialer()
   dialer.answer = 'hang'
   const around = { clock: new FakeClock(), random: seededRandom(1), probe: {} }
-  const pool = new ConnectionPool('waf', poolSettings({ connections: 4 }), around, () => dialer)
+  const pool = new ConnectionPool({
+    agent: 'waf',
+    settings: poolSettings({ connections: 4 }),
+    around,
+    nextDialer: () => dialer,
+  })
   pool.start()
   await settled()
   assert.equal(dialer.waiting.length, 4)
@@ -21,7 +26,12 @@ test('an agent is usable once one connection is ready, however stuck the other d
   const dialer = new FakeDialer()
   dialer.answer = 'hang'
   const around = { clock: new FakeClock(), random: seededRandom(1), probe: {} }
-  const pool = new ConnectionPool('waf', poolSettings({ connections: 4 }), around, () => dialer)
+  const pool = new ConnectionPool({
+    agent: 'waf',
+    settings: poolSettings({ connections: 4 }),
+    around,
+    nextDialer: () => dialer,
+  })
   pool.start()
   await settled()
   assert.equal(pool.lease(hints()), 'unavailable')
@@ -35,12 +45,12 @@ test('a dial that never ends is abandoned and tried again', async () => {
   const dialer = new FakeDialer()
   dialer.answer = 'hang'
   const settings = poolSettings({ connections: 1, dialTimeoutMs: 1000, reconnect: { initialMs: 100 } })
-  const pool = new ConnectionPool(
-    'waf',
+  const pool = new ConnectionPool({
+    agent: 'waf',
     settings,
-    { clock, random: seededRandom(1), probe: {} },
-    () => dialer,
-  )
+    around: { clock, random: seededRandom(1), probe: {} },
+    nextDialer: () => dialer,
+  })
   pool.start()
   await settled()
   const stuck = dialer.waiting[0]!
@@ -89,12 +99,12 @@ test('an agent that is down at the start is found when it comes up', async () =>
   const clock = new FakeClock()
   const dialer = new FakeDialer()
   dialer.answer = 'fail'
-  const pool = new ConnectionPool(
-    'waf',
-    poolSettings(),
-    { clock, random: seededRandom(1), probe: {} },
-    () => dialer,
-  )
+  const pool = new ConnectionPool({
+    agent: 'waf',
+    settings: poolSettings(),
+    around: { clock, random: seededRandom(1), probe: {} },
+    nextDialer: () => dialer,
+  })
   pool.start()
   await settled()
   assert.equal(pool.lease(hints()), 'unavailable')

@@ -15,9 +15,12 @@ import {
   replyFor,
 } from '../../src/sdk/answer.ts'
 import { fitReply } from '../../src/sdk/fit-reply.ts'
+import type { TransportName } from '../../src/transport/connection.ts'
+import type { ProxyLink } from '../../src/transport/proxy-link.ts'
 import { bodyChunk, requestHeaders } from '../support/sample-events.ts'
 
 const event = requestHeaders('a')
+const linkOf = (transport: TransportName, proxyId: string): ProxyLink => ({ transport, proxyId }) as ProxyLink
 const invalid = (error: unknown): boolean => error instanceof WeirError && error.code === 'INVALID_ARGUMENT'
 
 test('nothing returned is an allow that shares its empty parts', () => {
@@ -91,19 +94,24 @@ test('a body cannot be replaced where there is none', () => {
   )
 })
 
-test('what gRPC cannot carry becomes a block and never a plain allow', () => {
+test('what a proxy cannot read over gRPC becomes a block and never a plain allow', () => {
+  const grpc = linkOf('grpc', 'zentinel-proxy')
   const asked = bodyChunk('a', 'x')
   const frames = [dropFrame(), closeWebSocket(1008, 'spam')]
   for (const answer of frames)
-    assert.equal(fitReply(answer.toReply(event), 'websocket-frame', 'grpc').decision.kind, 'block')
+    assert.equal(fitReply(answer.toReply(event), 'websocket-frame', grpc).decision.kind, 'block')
   for (const answer of [replaceBody('y'), allow().dropBody()])
-    assert.equal(fitReply(answer.toReply(asked), 'request-body-chunk', 'grpc').decision.kind, 'block')
+    assert.equal(fitReply(answer.toReply(asked), 'request-body-chunk', grpc).decision.kind, 'block')
   const found = inspected({ detected: true }).toReply(event)
-  assert.equal(fitReply(found, 'guardrail-inspect', 'grpc').decision.kind, 'block')
+  assert.equal(fitReply(found, 'guardrail-inspect', grpc).decision.kind, 'block')
   const clean = inspected({ detected: false }).toReply(event)
-  assert.equal(fitReply(clean, 'guardrail-inspect', 'grpc').decision.kind, 'allow')
-  for (const transport of ['uds', 'reverse'] as const)
-    assert.equal(fitReply(found, 'guardrail-inspect', transport), found)
+  assert.equal(fitReply(clean, 'guardrail-inspect', grpc).decision.kind, 'allow')
+})
+
+test('where everything can be said, replies are left as they are', () => {
+  const found = inspected({ detected: true }).toReply(event)
+  for (const link of [linkOf('uds', 'any'), linkOf('reverse', 'any'), linkOf('grpc', 'weir')])
+    assert.equal(fitReply(found, 'guardrail-inspect', link), found)
 })
 
 test('a guardrail result is JSON text with the severity filled in', () => {

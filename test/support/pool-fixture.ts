@@ -68,7 +68,8 @@ export async function startedPool(options: PoolOptions = {}, probe: Probe = {}):
   const clock = new FakeClock()
   const dialer = new FakeDialer()
   const settings = poolSettings({ slowStartMs: 0, ...options })
-  const pool = new ConnectionPool('waf', settings, { clock, random: seededRandom(7), probe }, () => dialer)
+  const around = { clock, random: seededRandom(7), probe }
+  const pool = new ConnectionPool({ agent: 'waf', settings, around, nextDialer: () => dialer })
   pool.start()
   await settled()
   return {

@@ -1,64 +1,59 @@
-/** A place to listen at. `path` as written; the loader makes it absolute. */
+import { type BindAddress, type Endpoint, parseBindAddress, parseEndpoint } from '../../transport/endpoint.ts'
+
+/** A place to listen at. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
-/** Where agents dial in. */
-export type ReverseAddress = Address | { readonly kind: 'tls'; readonly host: string; readonly port: number }
-
-/** Where an agent is dialed. */
-export type Endpoint =
-  | { readonly kind: 'grpc'; readonly host: string; readonly port: number; readonly isTls: boolean }
-  | { readonly kind: 'unix'; readonly path: string }
+export type { BindAddress, Endpoint }
 
 /** Bytes of a Unix socket path that Linux takes, without the final NUL (`sun_path`, unix(7)). */
 export const MAX_SOCKET_PATH_BYTES = 107
 
 /** `127.0.0.1:8080`, `[::1]:8080` or `unix:./path.sock`; undefined when it is none of these. */
 export function parseAddress(text: string): Address | undefined {
-  if (text.startsWith('unix:')) return parseUnix(text)
-  const place = parseHostPort(text)
-  return place === undefined ? undefined : { kind: 'tcp', ...place }
+  const bound = orUndefined(parseBindAddress, text.startsWith('unix:') ? text : `tcp://${text}`)
+  if (bound === undefined || bound.kind === 'unix') return bound
+  return { kind: 'tcp', host: bound.host, port: bound.port }
 }
 
 /** `unix:path`, `tcp://host:port` or `tls://host:port`; undefined when it is none of these. */
-export function parseReverseAddress(text: string): ReverseAddress | undefined {
-  if (text.startsWith('unix:')) return parseUnix(text)
-  const [, scheme, rest] = /^(tcp|tls):\/\/(.+)$/.exec(text) ?? []
-  const place = rest === undefined ? undefined : parseHostPort(rest)
-  return place === undefined ? undefined : { kind: scheme === 'tls' ? 'tls' : 'tcp', ...place }
+export function parseReverseAddress(text: string): BindAddress | undefined {
+  return orUndefined(parseBindAddress, text)
 }
 
-/** `grpc://host:port`, `grpcs://host:port` or `unix:path`; undefined when it is none of these. */
-export function parseEndpoint(text: string): Endpoint | undefined {
-  if (text.startsWith('unix:')) return parseUnix(text)
-  const [, scheme, rest] = /^(grpcs?):\/\/(.+)$/.exec(text) ?? []
-  const place = rest === undefined ? undefined : parseHostPort(rest)
-  if (place === undefined || place.port === 0) return undefined
-  return { kind: 'grpc', isTls: scheme === 'grpcs', ...place }
+/** Where an agent is dialed; undefined when it is no endpoint. */
+export function parseAgentEndpoint(text: string): Endpoint | undefined {
+  const endpoint = orUndefined(parseEndpoint, text)
+  return endpoint?.kind === 'grpc' && endpoint.port === 0 ? undefined : endpoint
 }
 
-export function formatAddress(address: ReverseAddress | Endpoint): string {
+export function formatAddress(address: BindAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  if (address.kind === 'grpc') return `${address.isTls ? 'grpcs' : 'grpc'}://${host}:${address.port}`
-  return address.kind === 'tls' ? `tls://${host}:${address.port}` : `${host}:${address.port}`
+  const place = hostPort(address.host, address.port)
+  return address.kind === 'tls' ? `tls://${place}` : place
 }
 
-export function isLoopback(address: ReverseAddress): boolean {
+export function formatEndpoint(endpoint: Endpoint): string {
+  if (endpoint.kind === 'uds') return `unix:${endpoint.path}`
+  if (endpoint.kind === 'v1') return `v1:unix:${endpoint.path}`
+  const scheme = { plaintext: 'grpc', tls: 'grpcs', 'explicit-tls': 'https' }[endpoint.security]
+  return `${scheme}://${hostPort(endpoint.host, endpoint.port)}`
+}
+
+export function isLoopback(address: BindAddress): boolean {
   if (address.kind === 'unix') return true
   return address.host === 'localhost' || address.host === '::1' || /^127(\.\d{1,3}){3}$/.test(address.host)
 }
 
-function parseUnix(text: string): { kind: 'unix'; path: string } | undefined {
-  const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
-  return path === '' || path.includes('\0') ? undefined : { kind: 'unix', path }
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-function parseHostPort(text: string): { host: string; port: number } | undefined {
-  const [, bracketed, plain, digits] =
-    /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  const port = Number(digits)
-  return host === undefined || port > 65_535 ? undefined : { host, port }
+function orUndefined<T>(parse: (text: string) => T, text: string): T | undefined {
+  try {
+    return parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { STRATEGY_NAMES } from '../../policy/picker.ts'
-import { parseEndpoint } from './addresses.ts'
-import { choice, count, durationMs, expected, flag, list, parsed, positive, section, text } from './fields.ts'
+import { parseAgentEndpoint } from './addresses.ts'
+import { choice, count, durationMs, expected, flag, list, number, parsed, section, text } from './fields.ts'
 
 /** Events as the configuration names them; a body is one word for its chunks. */
 export const EVENT_NAMES = [
@@ -45,22 +45,19 @@ const reverse = section(
 
 const limit = section(
   {
-    ratePerSecond: positive(100, 'Tokens that come back per second.'),
-    burst: positive(
-      200,
-      'Tokens a full bucket holds. Default: one second of the rate, at least 1.',
-    ).optional(),
+    ratePerSecond: number(0, 1e9, 100, 'Tokens that come back per second; 0: the burst is all there is.'),
+    burst: number(1, 1e12, 200, 'Tokens a full bucket holds. Default: one second of the rate.').optional(),
     key: z
-      .string({ error: expected('agent, client-ip, session or header:NAME', 'client-ip') })
-      .regex(/^(agent|client-ip|session|header:[a-z0-9-]+)$/, {
-        error: expected('agent, client-ip, session or header:NAME (lower case)', 'header:x-api-key'),
+      .string({ error: expected('agent, route, client-ip, session or header:NAME', 'client-ip') })
+      .regex(/^(agent|route|client-ip|session|header:[a-z0-9-]+)$/, {
+        error: expected('agent, route, client-ip, session or header:NAME (lower case)', 'header:x-api-key'),
       })
       .meta({
         description: 'Who shares a bucket: all requests to the agent, or those of one client. Default agent.',
         examples: ['client-ip'],
       })
       .optional(),
-    cost: positive(1, 'Tokens one request takes. Default 1.').optional(),
+    cost: choice(['event', 'byte'], 'What one token pays for. Default event.').optional(),
     shadow: flag('Decide and count, but let everything pass. Default false.').optional(),
     onLimit: choice(
       ['deny', 'skip'],
@@ -101,11 +98,27 @@ const tls = section(
 
 const breaker = section(
   {
-    failures: count(1, 1000, 5, 'Failures in a row that open the breaker. Default 5.').optional(),
-    openMs: durationMs(10_000, 'How long it stays open before a trial. Default 10,000.').optional(),
+    consecutiveFailures: count(1, 1000, 5, 'Failures in a row that open it. Default 5.').optional(),
+    failureShare: number(0.01, 1, 0.5, 'Share of failures that opens it. Default 0.5.').optional(),
+    minimumVolume: count(
+      1,
+      1_000_000,
+      20,
+      'Events below which the share says nothing. Default 20.',
+    ).optional(),
+    windowMs: durationMs(10_000, 'Time over which the share is taken. Default 10,000.').optional(),
+    openMs: durationMs(5000, 'How long it stays open before a trial. Default 5,000.').optional(),
     maxOpenMs: durationMs(60_000, 'Longest pause after trials that failed again. Default 60,000.').optional(),
   },
   'Stops asking an agent that keeps failing.',
+)
+
+const reconnect = section(
+  {
+    initialMs: durationMs(100, 'First pause after a dial that failed. Default 100.').optional(),
+    maxMs: durationMs(30_000, 'Longest pause. Default 30,000.').optional(),
+  },
+  'Pauses between dials; they double and are jittered.',
 )
 
 const queue = section(
@@ -114,7 +127,7 @@ const queue = section(
       0,
       1_000_000,
       1024,
-      'Events that may wait for a free connection. Default 1,024.',
+      'Events that may wait for a free connection. Default 1,000.',
     ).optional(),
   },
   'Events that find every connection busy.',
@@ -149,14 +162,27 @@ export const sharedShape = {
   ).optional(),
   queue: queue.optional(),
   breaker: breaker.optional(),
+  reconnect: reconnect.optional(),
+  slowStartMs: durationMs(
+    10_000,
+    'Time in which a new connection reaches its full share of traffic. Default 10,000.',
+  ).optional(),
+  heartbeatMs: durationMs(
+    10_000,
+    'A connection that is silent for this long is pinged; two missed pings end it. Default 10,000.',
+  ).optional(),
+  maxConnectionAgeMs: durationMs(
+    3_600_000,
+    'Age at which a connection is replaced by a new one. Default: never.',
+  ).optional(),
   body: body.optional(),
 }
 
 export const agentSchema = section(
   {
     endpoint: parsed(
-      parseEndpoint,
-      'grpc://host:port, grpcs://host:port or unix:path',
+      parseAgentEndpoint,
+      'grpc://host:port, grpcs://host:port, unix:path or v1:unix:path',
       'grpc://127.0.0.1:50061',
       'Where the agent is dialed.',
     ).optional(),

@@ -1,6 +1,11 @@
+import type { BackoffOptions } from '../../core/backoff.ts'
 import type { EventKind } from '../../core/event.ts'
+import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
+import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
 import type { StrategyName } from '../../policy/picker.ts'
-import type { Address, Endpoint, ReverseAddress } from './addresses.ts'
+import type { LimitRule } from '../../proxy/limits/limit-rule.ts'
+import type { StoreFailurePolicy } from '../../proxy/limits/limiter.ts'
+import type { Address, BindAddress, Endpoint } from './addresses.ts'
 
 /** A checked configuration with every default filled in and every path absolute. Deeply frozen. */
 export interface Config {
@@ -9,8 +14,9 @@ export interface Config {
   /** Every file that was read for it, itself included. */
   readonly files: readonly string[]
   readonly listen: ListenConfig
-  /** Absolute path of the SQLite file. */
-  readonly storagePath: string
+  /** The HTTP front end, without its address. */
+  readonly http: HttpFrontendOptions
+  readonly storage: StorageConfig
   readonly agents: readonly AgentConfig[]
   readonly routes: readonly RouteConfig[]
   readonly drainTimeoutMs: number
@@ -27,11 +33,19 @@ export interface ListenConfig {
 }
 
 export interface ReverseListenConfig {
-  readonly address: ReverseAddress
+  readonly address: BindAddress
   /** PEM text; only with `tls://`. */
   readonly cert: string | undefined
   readonly key: string | undefined
   readonly clientCa: string | undefined
+}
+
+export interface StorageConfig {
+  /** Absolute path of the SQLite file. */
+  readonly path: string
+  /** Rate-limit buckets in memory. */
+  readonly maxBuckets: number
+  readonly onFailure: StoreFailurePolicy
 }
 
 export interface LogConfig {
@@ -78,9 +92,16 @@ export interface AgentConfig {
   readonly flowWaitMs: number
   readonly maxConcurrentPerConnection: number
   readonly maxWaiters: number
-  readonly breaker: { readonly failures: number; readonly openMs: number; readonly maxOpenMs: number }
+  readonly breaker: BreakerOptions
+  readonly reconnect: BackoffOptions
+  readonly slowStartMs: number
+  readonly heartbeatMs: number
+  /** Infinity: never replaced for its age. */
+  readonly maxConnectionAgeMs: number
   readonly body: BodyConfig
-  readonly limit: LimitConfig | undefined
+  readonly limit: LimitRule | undefined
+  /** What a limit or a ban does. */
+  readonly onLimit: 'deny' | 'skip'
   /** Undefined: none is sent. */
   readonly config: unknown
 }
@@ -90,15 +111,6 @@ export interface BodyConfig {
   /** Bytes. */
   readonly maxBytes: number
   readonly onTooLarge: 'reject' | 'skip'
-}
-
-export interface LimitConfig {
-  readonly ratePerSecond: number
-  readonly burst: number
-  readonly key: 'agent' | 'client-ip' | 'session' | `header:${string}`
-  readonly cost: number
-  readonly shadow: boolean
-  readonly onLimit: 'deny' | 'skip'
 }
 
 export interface RouteConfig {

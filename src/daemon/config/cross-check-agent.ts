@@ -23,7 +23,7 @@ export function checkAgent(
   if (endpoint !== undefined && reverse !== undefined)
     report(path, 'has both endpoint and reverse; an agent is dialed or dials in, not both', 'key')
 
-  if (endpoint?.kind === 'unix') {
+  if (endpoint !== undefined && endpoint.kind !== 'grpc') {
     const full = resolve(folder, endpoint.path)
     if (Buffer.byteLength(full) > MAX_SOCKET_PATH_BYTES)
       report([...path, 'endpoint'], `the socket path ${full} is longer than ${MAX_SOCKET_PATH_BYTES} bytes`)
@@ -32,10 +32,15 @@ export function checkAgent(
   if (endpoint?.kind === 'grpc' && agent.encodings !== undefined)
     idle('encodings', 'gRPC has one encoding; it is for Unix sockets')
   if (agent.tls !== undefined) {
-    if (endpoint?.kind !== 'grpc' || !endpoint.isTls) idle('tls', 'only grpcs:// endpoints use TLS')
+    if (endpoint?.kind !== 'grpc' || endpoint.security === 'plaintext')
+      idle('tls', 'only grpcs:// endpoints use TLS')
     if ((agent.tls.cert === undefined) !== (agent.tls.key === undefined))
       report([...path, 'tls'], 'a client certificate needs both cert and key')
   }
+  if (endpoint?.kind === 'grpc' && endpoint.security === 'explicit-tls' && agent.tls === undefined)
+    report([...path, 'endpoint'], 'https:// needs tls; write grpcs:// to trust the system authorities')
+  if (endpoint?.kind === 'v1' && agent.encodings !== undefined)
+    idle('encodings', 'legacy framing has one encoding')
   if (agent.flowWaitMs !== undefined && (agent.onPause ?? input.defaults?.onPause) !== 'wait')
     idle('flowWaitMs', 'it counts with onPause: wait')
   if (agent.body !== undefined) {
@@ -83,7 +88,13 @@ function checkReverse(name: string, agent: AgentInput, input: ConfigInput, repor
       [...path, 'reverse', 'clientCertificateSan'],
       'no listener asks for client certificates; add { address: tls://..., cert, key, clientCa } to listen.reverse',
     )
-  for (const option of ['connections', 'connectTimeoutMs', 'encodings', 'implementation'] as const)
+  for (const option of [
+    'connections',
+    'connectTimeoutMs',
+    'reconnect',
+    'encodings',
+    'implementation',
+  ] as const)
     if (agent[option] !== undefined)
       report([...path, option], 'has no effect: this agent dials in; remove it', 'key')
 }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import {
   type Address,
+  type BindAddress,
   formatAddress,
   isLoopback,
   MAX_SOCKET_PATH_BYTES,
-  type ReverseAddress,
 } from './addresses.ts'
 import { checkAgent } from './cross-check-agent.ts'
 import type { OptionPath, Report } from './problem.ts'
@@ -23,7 +23,7 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
   const { listen } = input
   const seen = new Map<string, string>()
 
-  function claim(address: ReverseAddress, path: OptionPath, option: string): void {
+  function claim(address: BindAddress, path: OptionPath, option: string): void {
     if (address.kind === 'unix') {
       const full = resolve(folder, address.path)
       if (Buffer.byteLength(full) > MAX_SOCKET_PATH_BYTES)

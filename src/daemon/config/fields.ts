@@ -36,22 +36,12 @@ export function count(minimum: number, maximum: number, example: number, descrip
     .meta({ description, examples: [example] })
 }
 
-export function positive(example: number, description: string) {
-  const error = expected('a number > 0', example)
+export function number(minimum: number, maximum: number, example: number, description: string) {
+  const error = expected(`a number from ${minimum} to ${maximum}`, example)
   return z
     .number({ error })
-    .gt(0, { error })
-    .lte(1e12, { error })
-    .meta({ description, examples: [example] })
-}
-
-/** A share, 0 to 1. */
-export function fraction(example: number, description: string) {
-  const error = expected('a number from 0 to 1', example)
-  return z
-    .number({ error })
-    .gte(0, { error })
-    .lte(1, { error })
+    .gte(minimum, { error })
+    .lte(maximum, { error })
     .meta({ description, examples: [example] })
 }
 

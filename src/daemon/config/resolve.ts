@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { EventKind } from '../../core/event.ts'
-import type { Address, Endpoint, ReverseAddress } from './addresses.ts'
+import type { Address, BindAddress, Endpoint } from './addresses.ts'
 import type { EventName } from './agent-schema.ts'
 import type { AgentConfig, AgentOrigin, Config, ReverseListenConfig, RouteConfig } from './config.ts'
 import type { OptionPath, Report } from './problem.ts'
+import { defined, httpOptions, limitRule } from './resolve-parts.ts'
 import type { ConfigInput } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
@@ -44,8 +45,8 @@ export function resolveConfig(
     }
   }
 
-  function place<T extends ReverseAddress | Endpoint>(address: T): T {
-    return address.kind === 'unix' ? { ...address, path: resolve(folder, address.path) } : address
+  function place<T extends BindAddress | Endpoint>(address: T): T {
+    return 'path' in address ? { ...address, path: resolve(folder, address.path) } : address
   }
   const listener = (address: Address | undefined): Address | undefined => address && place(address)
 
@@ -87,7 +88,6 @@ export function resolveConfig(
 
   function agentConfig(name: string, agent: AgentInput): AgentConfig {
     const shared = input.defaults ?? {}
-    const ratePerSecond = agent.limit?.ratePerSecond ?? 0
     return {
       name,
       origin: origin(name, agent),
@@ -101,25 +101,19 @@ export function resolveConfig(
       flowWaitMs: agent.flowWaitMs ?? shared.flowWaitMs ?? 100,
       maxConcurrentPerConnection:
         agent.maxConcurrentPerConnection ?? shared.maxConcurrentPerConnection ?? 100,
-      maxWaiters: agent.queue?.maxWaiters ?? shared.queue?.maxWaiters ?? 1024,
-      breaker: {
-        failures: agent.breaker?.failures ?? shared.breaker?.failures ?? 5,
-        openMs: agent.breaker?.openMs ?? shared.breaker?.openMs ?? 10_000,
-        maxOpenMs: agent.breaker?.maxOpenMs ?? shared.breaker?.maxOpenMs ?? 60_000,
-      },
+      maxWaiters: agent.queue?.maxWaiters ?? shared.queue?.maxWaiters ?? 1000,
+      breaker: defined({ ...shared.breaker, ...agent.breaker }),
+      reconnect: defined({ ...shared.reconnect, ...agent.reconnect }),
+      slowStartMs: agent.slowStartMs ?? shared.slowStartMs ?? 10_000,
+      heartbeatMs: agent.heartbeatMs ?? shared.heartbeatMs ?? 10_000,
+      maxConnectionAgeMs: agent.maxConnectionAgeMs ?? shared.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
       body: {
         mode: agent.body?.mode ?? shared.body?.mode ?? 'stream',
         maxBytes: agent.body?.maxBytes ?? shared.body?.maxBytes ?? 1_048_576,
         onTooLarge: agent.body?.onTooLarge ?? shared.body?.onTooLarge ?? 'reject',
       },
-      limit: agent.limit && {
-        ratePerSecond,
-        burst: agent.limit.burst ?? Math.max(1, ratePerSecond),
-        key: (agent.limit.key ?? 'agent') as 'agent',
-        cost: agent.limit.cost ?? 1,
-        shadow: agent.limit.shadow ?? false,
-        onLimit: agent.limit.onLimit ?? 'deny',
-      },
+      limit: agent.limit && limitRule(agent.limit),
+      onLimit: agent.limit?.onLimit ?? 'deny',
       config: agent.config,
     }
   }
@@ -134,7 +128,12 @@ export function resolveConfig(
       reverse,
       admin: listener(admin && 'address' in admin ? admin.address : admin),
     },
-    storagePath: resolve(folder, input.storage?.path ?? 'weir.db'),
+    http: httpOptions(input.http),
+    storage: {
+      path: resolve(folder, input.storage?.path ?? 'weir.db'),
+      maxBuckets: input.storage?.maxBuckets ?? 100_000,
+      onFailure: input.storage?.onFailure ?? 'memory-only',
+    },
     agents: Object.entries(input.agents ?? {}).map(([name, agent]) => agentConfig(name, agent)),
     routes: (input.routes ?? []).map(routeConfig),
     drainTimeoutMs: input.drainTimeoutMs ?? 30_000,

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { parseAddress, parseReverseAddress } from './addresses.ts'
 import { agentSchema, defaultsSchema } from './agent-schema.ts'
-import { choice, count, durationMs, expected, flag, fraction, list, parsed, section, text } from './fields.ts'
+import { choice, count, durationMs, expected, flag, list, number, parsed, section, text } from './fields.ts'
+import { httpSchema } from './http-schema.ts'
 
 const address = (what: string, example: string) =>
   parsed(parseAddress, 'host:port or unix:path', example, `Address of ${what}.`)
@@ -102,8 +103,25 @@ const AGENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 export const configSchema = section(
   {
     listen,
+    http: httpSchema.optional(),
     storage: section(
-      { path: text('a path', './weir.db', 'SQLite file for bans, limits and memory.') },
+      {
+        path: text(
+          'a path',
+          './weir.db',
+          'SQLite file of bans, limits and sessions. Default ./weir.db.',
+        ).optional(),
+        maxBuckets: count(
+          1,
+          10_000_000,
+          100_000,
+          'Rate-limit buckets kept in memory. Default 100,000.',
+        ).optional(),
+        onFailure: choice(
+          ['memory-only', 'deny', 'allow'],
+          'Rate limits while the file cannot be used: count in memory, deny or allow. Default memory-only.',
+        ).optional(),
+      },
       'Durable facts.',
     ).optional(),
     defaults: defaultsSchema.optional(),
@@ -128,7 +146,9 @@ export const configSchema = section(
           ['info', 'debug', 'warn', 'error', 'silent'],
           'Least level written. Default info.',
         ).optional(),
-        sampleAllows: fraction(
+        sampleAllows: number(
+          0,
+          1,
           0.1,
           'Share of plain allows that get an access line; everything else always does. Default 1.',
         ).optional(),

@@ -29,9 +29,10 @@ export interface LimitRule {
 /** Longest key taken as it is; a longer one (a header is the client's to choose) is replaced by its hash. */
 const LONGEST_KEY = 128
 
-/** Throws INVALID_ARGUMENT naming the agent, the limit and the field. */
-export function validateRule(agent: string, rule: LimitRule): void {
-  const where = `agents.${agent}: limit "${rule.name}"`
+/** Throws INVALID_ARGUMENT naming the place, the limit and the field. `isTaken`: its name is used already. */
+export function validateRule(place: string, rule: LimitRule, isTaken: boolean): void {
+  const where = `${place}: limit "${rule.name}"`
+  if (isTaken) fail(`${where}: name is used twice; two limits of one name would share their tokens`)
   if (rule.name === '' || rule.name.includes('\n')) fail(`${where}: name must be one line, not empty`)
   if (!(rule.ratePerSecond >= 0 && Number.isFinite(rule.ratePerSecond)))
     fail(`${where}: ratePerSecond ${rule.ratePerSecond} must be a number >= 0`)

@@ -16,13 +16,14 @@ export interface LimitStore {
   bansSince(revision: number): Promise<readonly BanRecord[]>
   /** The newest changes first. */
   banHistory(agent: string | undefined, limit: number): Promise<readonly BanRecord[]>
-  /** Forgets buckets that are full again (they equal unknown ones) and counts the rest. */
+  /** Forgets some buckets that are full again (they equal unknown ones). A short step, called each second. */
   expireIdle(nowMs: number): Promise<TableFacts>
 }
 
 export interface TableFacts {
   readonly expired: number
-  readonly rows: number
+  /** Undefined: not counted yet. */
+  readonly rows: number | undefined
 }
 
 /** Tokens of one bucket asked for or given back. */
@@ -54,7 +55,7 @@ export interface LeaseGrant {
   readonly to: number
   readonly isContiguous: boolean
   readonly tail: number
-  /** Names this state of the bucket; to be repeated in the next ask. */
+  /** To be repeated in the next ask: says that the last stretch is one's own. 0: it is not. */
   readonly seq: number
   /** Another holder wants tokens of this bucket: hold little. */
   readonly isContended: boolean

@@ -31,6 +31,8 @@ import { chooseEncoding } from './encoding-choice.ts'
 const MAX_GREETING_BYTES = 1024 * 1024
 /** Largest message accepted, whatever the transport: what Unix-socket frames can carry. */
 const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 1
+/** Messages read ahead while a configuration is being applied. Proxies that wait for it send none. */
+const MAX_POSTPONED = 256
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000
 /** The one version this side speaks. */
 const PROTOCOL_VERSION = 2
@@ -59,7 +61,7 @@ let lastId = 0
 
 /**
  * The agent's end of a link, the same for every transport: events in, replies out. Reading stops while the proxy
- * does not take our replies, and behind a configuration that is being applied.
+ * does not take our replies; what arrives behind a configuration waits until it is applied.
  */
 export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
   readonly id = ++lastId
@@ -229,7 +231,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
 
   onEvent(event: AgentEvent): void {
     if (!this.#isOpen()) return
-    if (this.#behindConfigure !== undefined) this.#behindConfigure.push(() => this.onEvent(event))
+    if (this.#behindConfigure !== undefined) this.#postpone(() => this.onEvent(event))
     else if (event.kind === 'configure') this.#configure(event)
     else this.#options.handler.onEvent(event, this)
   }
@@ -237,7 +239,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
   onMalformedEvent(correlationId: string, error: WeirError): void {
     if (!this.#isOpen()) return
     if (this.#behindConfigure !== undefined) {
-      this.#behindConfigure.push(() => this.onMalformedEvent(correlationId, error))
+      this.#postpone(() => this.onMalformedEvent(correlationId, error))
       return
     }
     /* Without an id no reply can name it, and a configuration would pass for applied at the next pong. */
@@ -247,14 +249,13 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
 
   onCancel(correlationId: string, reason: CancelReason): void {
     if (!this.#isOpen()) return
-    if (this.#behindConfigure !== undefined)
-      this.#behindConfigure.push(() => this.onCancel(correlationId, reason))
+    if (this.#behindConfigure !== undefined) this.#postpone(() => this.onCancel(correlationId, reason))
     else this.#options.handler.onCancel(correlationId, reason, this)
   }
 
   onPing(echo: (out: ByteWriter) => void): void {
     if (!this.#isOpen()) return
-    if (this.#behindConfigure !== undefined) this.#behindConfigure.push(() => this.onPing(echo))
+    if (this.#behindConfigure !== undefined) this.#postpone(() => this.onPing(echo))
     else echo(this.#out.open())
   }
 
@@ -277,12 +278,17 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
 
   #configure(event: ConfigureEvent): void {
     this.#behindConfigure = []
-    this.#channel.pause()
     const { config, configVersion, isInitial } = event
     this.#options.handler.onConfigure(config, configVersion, isInitial, this).then(
       () => this.#configured(event, undefined),
       (thrown: unknown) => this.#configured(event, WeirError.from(thrown)),
     )
+  }
+
+  /** Reading goes on, so that a proxy that leaves is noticed, but not without bound. */
+  #postpone(handle: () => void): void {
+    this.#behindConfigure!.push(handle)
+    if (this.#behindConfigure!.length >= MAX_POSTPONED) this.#channel.pause()
   }
 
   #configured(event: ConfigureEvent, refusal: WeirError | undefined): void {

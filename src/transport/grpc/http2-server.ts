@@ -6,7 +6,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
 import { bindPort, hostPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
@@ -37,10 +37,10 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
   const server: Http2Server =
     tls === undefined ? createServer({ settings }) : createSecureServer({ settings, ...serverTls(tls) })
   const sessions = new Set<ServerHttp2Session>()
+  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS))
   server.on('session', (session) => {
     sessions.add(session)
     session.setLocalWindowSize(SESSION_WINDOW_BYTES)
-    session.socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
     session.on('error', () => {})
     session.once('close', () => sessions.delete(session))
   })

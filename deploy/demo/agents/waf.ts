@@ -1,0 +1,26 @@
+import { type Answer, allow, block } from '../../../src/sdk/answer.ts'
+import { serveGrpc } from '../../../src/sdk/serve-grpc.ts'
+import { untilStopped } from '../child-side.ts'
+import { attacksIn } from './attack-patterns.ts'
+
+/* Blocks SQL injection and script tags in path, query and body. Served over gRPC. */
+
+function verdictOn(text: string, isForm: boolean): Answer {
+  const rules = attacksIn(text, isForm)
+  if (rules.length === 0) return allow()
+  return block(403, 'Blocked by the demo WAF.\n', { 'content-type': 'text/plain' })
+    .addTag('waf')
+    .addRule(...rules)
+}
+
+const server = await serveGrpc(
+  {
+    name: 'waf',
+    version: '1.0.0',
+    onRequestHeaders: (event) => verdictOn(event.uri, true),
+    /* Weir holds the whole body for us (body.mode: buffer), so nothing hides between two chunks. */
+    onRequestBody: (chunk) => verdictOn(Buffer.from(chunk.data).toString('utf8'), true),
+  },
+  { host: '127.0.0.1', port: Number(process.env['WEIR_DEMO_WAF_PORT'] ?? 0) },
+)
+untilStopped(() => server.close(), { port: server.port })
