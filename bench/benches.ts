@@ -14,4 +14,5 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   tail: () => import('./tail.ts'),
   growth: () => import('./growth.ts'),
   body: () => import('./body.ts'),
+  pick: () => import('./pick.ts'),
 }
