@@ -29,10 +29,11 @@ const EXAMPLES = 'unix:/run/agent.sock, grpc://host:port, grpcs://host:port or v
  */
 export function parseEndpoint(text: string): Endpoint {
   if (text.startsWith('v1:')) return { kind: 'v1', path: pathOf(text, text.slice(3)) }
+  if (text.startsWith('unix:')) return { kind: 'uds', path: pathOf(text, text) }
   const scheme = /^([a-z]+:)\/\//.exec(text)?.[1]
   const security = scheme === undefined ? undefined : GRPC_SCHEMES[scheme]
   if (security !== undefined) return { kind: 'grpc', security, ...authorityOf(text) }
-  if (scheme === undefined && (text.startsWith('unix:') || text.startsWith('/') || text.endsWith('.sock')))
+  if (scheme === undefined && (text.startsWith('/') || text.endsWith('.sock')))
     return { kind: 'uds', path: pathOf(text, text) }
   const hint = /^[^/]+:\d+$/.test(text) ? `; write grpc://${text}` : ''
   throw invalid(text, `is not an endpoint${hint}`, EXAMPLES)

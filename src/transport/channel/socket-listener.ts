@@ -74,8 +74,8 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
     handshakeTimeout: tlsHandshakeTimeoutMs,
   })
   server.on('secureConnection', (socket) => onSocket(socket, peerOf(address, socket)))
-  /* A failed handshake has closed its socket already. */
-  server.on('tlsClientError', () => {})
+  /* Node leaves the socket of a handshake that timed out open. */
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
 }
 
