@@ -54,11 +54,19 @@ export function parseBindAddress(text: string): BindAddress {
 const MAX_SOCKET_PATH_BYTES = 107
 
 function pathOf(text: string, value: string): string {
-  const path = value.startsWith('unix://') ? value.slice(7) : value.startsWith('unix:') ? value.slice(5) : value
+  const path = value.startsWith('unix://')
+    ? value.slice(7)
+    : value.startsWith('unix:')
+      ? value.slice(5)
+      : value
   if (path === '') throw invalid(text, 'names no socket file', 'unix:/run/agent.sock')
   const length = Buffer.byteLength(path)
   if (length > MAX_SOCKET_PATH_BYTES)
-    throw invalid(text, `is ${length} bytes long, a socket path has at most ${MAX_SOCKET_PATH_BYTES}`, 'a shorter path')
+    throw invalid(
+      text,
+      `is ${length} bytes long, a socket path has at most ${MAX_SOCKET_PATH_BYTES}`,
+      'a shorter path',
+    )
   return path
 }
 

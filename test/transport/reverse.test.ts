@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { WeirError } from '../../src/core/errors.ts'
 import type { Connection } from '../../src/transport/connection.ts'
 import { dialReverse } from '../../src/transport/reverse/reverse-dialer.ts'
 import {
@@ -11,7 +12,6 @@ import {
   type ReversePeer,
 } from '../../src/transport/reverse/reverse-listener.ts'
 import { hashToken, tokenMatches } from '../../src/transport/reverse/token-hash.ts'
-import type { WeirError } from '../../src/core/errors.ts'
 import type { RegistrationRequest } from '../../src/wire/codec.ts'
 import { certificates } from '../conformance/support/certificates.ts'
 import { ask, failureOf, Observed, soon } from '../conformance/support/observed.ts'
@@ -144,7 +144,10 @@ test('the limit is told before any success, and dead connections free their plac
 test('success is not written before the admission is decided, and no event is lost meanwhile', async (t) => {
   const house = new House()
   let decide: (admission: Admission) => void = () => {}
-  await house.open(t, { admit: () => new Promise((resolve) => (decide = resolve)), registrationTimeoutMs: 3000 })
+  await house.open(t, {
+    admit: () => new Promise((resolve) => (decide = resolve)),
+    registrationTimeoutMs: 3000,
+  })
   const client = new RawClient(t, house.path)
   client.socket.write(register())
   await new Promise((resolve) => setTimeout(resolve, 50))
@@ -155,7 +158,9 @@ test('success is not written before the admission is decided, and no event is lo
 })
 
 test('an admission that throws refuses and tells the agent nothing of it', async (t) => {
-  const house = await new House().open(t, { admit: () => Promise.reject(new Error('database is at 10.0.0.7')) })
+  const house = await new House().open(t, {
+    admit: () => Promise.reject(new Error('database is at 10.0.0.7')),
+  })
   const client = new RawClient(t, house.path)
   client.socket.write(register())
   await eventually('the end', () => client.isEnded)
@@ -257,7 +262,10 @@ test('a dial in is bounded, refused and called off with the right codes', async 
   const agent = new ScriptedAgent()
   const facts = { agentId: 'waf', agent: agent.options }
   const silent = await rawServer(t, (socket) => socket.resume())
-  assert.equal((await failureOf(() => dialReverse(`unix:${silent}`, { ...facts, timeoutMs: 80 }))).code, 'TIMEOUT')
+  assert.equal(
+    (await failureOf(() => dialReverse(`unix:${silent}`, { ...facts, timeoutMs: 80 }))).code,
+    'TIMEOUT',
+  )
   const hangsUp = await rawServer(t, (socket) => socket.once('data', () => socket.end()))
   assert.equal((await failureOf(() => dialReverse(`unix:${hangsUp}`, facts))).code, 'UNAVAILABLE')
   assert.equal((await failureOf(() => dialReverse('unix:/nonexistent/r.sock', facts))).code, 'UNAVAILABLE')
@@ -284,7 +292,11 @@ test('a success followed by the end opens the link and closes it', async (t) => 
 
 test('over mutual TLS the admission sees the names of the client certificate', async (t) => {
   const { ca, server, client, stranger } = certificates()
-  const house = await new House().open(t, { tls: { ...server, clientCa: ca }, registrationTimeoutMs: 3000 }, 'tls://127.0.0.1:0')
+  const house = await new House().open(
+    t,
+    { tls: { ...server, clientCa: ca }, registrationTimeoutMs: 3000 },
+    'tls://127.0.0.1:0',
+  )
   const agent = new ScriptedAgent()
   const address = `tls://localhost:${house.port}`
   const facts = { agentId: 'waf', authToken: TOKEN, agent: agent.options, timeoutMs: 2000 }
@@ -298,7 +310,10 @@ test('over mutual TLS the admission sees the names of the client certificate', a
   assert.equal((await failureOf(() => dialReverse(address, { ...facts, tls: { ca } }))).code, 'UNAVAILABLE')
   const foreign = await failureOf(() => dialReverse(address, { ...facts, tls: { ca, ...stranger } }))
   assert.equal(foreign.code, 'UNAVAILABLE')
-  assert.equal((await failureOf(() => dialReverse(address, { ...facts, tls: { ...client } }))).code, 'UNAVAILABLE')
+  assert.equal(
+    (await failureOf(() => dialReverse(address, { ...facts, tls: { ...client } }))).code,
+    'UNAVAILABLE',
+  )
   assert.equal(house.peers.length, 1)
 })
 
@@ -315,7 +330,9 @@ test('a reverse socket file can be entered by its owner alone', async (t) => {
 })
 
 test('tls without a certificate is refused before listening', async () => {
-  const error = await failureOf(() => new House().open({ after() {} } as unknown as TestContext, {}, 'tls://127.0.0.1:0'))
+  const error = await failureOf(() =>
+    new House().open({ after() {} } as unknown as TestContext, {}, 'tls://127.0.0.1:0'),
+  )
   assert.equal(error.code, 'INVALID_ARGUMENT')
 })
 
