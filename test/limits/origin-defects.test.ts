@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
-import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
 import type { Limiter } from '../../src/proxy/limits/limiter.ts'
 import { denialHeaders } from '../../src/proxy/limits/rate-limit-headers.ts'
 import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
@@ -14,6 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 import { admitted, denied, type LimiterParts, makeLimiter, request, rule, sync } from './support.ts'
+import { UnsteadyStore } from './unsteady-store.ts'
 
 /** One process on the file: a limiter with a store thread of its own. `end` is the clean end, `close` is not. */
 interface Process {
@@ -43,39 +43,6 @@ async function processOn(
 
 async function newFile(test: TestContext): Promise<string> {
   return join(await temporaryFolder(test), 'weir.db')
-}
-
-/** A memory store whose answers can be held back, or refused. */
-class Unsteady implements LimitStore {
-  readonly isImmediate = false
-  readonly inner = new MemoryLimitStore()
-  isFailing = false
-  settles = 0
-
-  async settle(...args: Parameters<LimitStore['settle']>): Promise<ReturnType<MemoryLimitStore['settle']>> {
-    this.settles++
-    await this.#try()
-    return this.inner.settle(...args)
-  }
-  async changeBan(...args: Parameters<LimitStore['changeBan']>): ReturnType<LimitStore['changeBan']> {
-    await this.#try()
-    return await this.inner.changeBan(...args)
-  }
-  async bansSince(revision: number): ReturnType<LimitStore['bansSince']> {
-    await this.#try()
-    return await this.inner.bansSince(revision)
-  }
-  async banHistory(...args: Parameters<LimitStore['banHistory']>): ReturnType<LimitStore['banHistory']> {
-    await this.#try()
-    return await this.inner.banHistory(...args)
-  }
-  async expireIdle(nowMs: number): ReturnType<LimitStore['expireIdle']> {
-    await this.#try()
-    return await this.inner.expireIdle(nowMs)
-  }
-  #try(): Promise<void> {
-    return this.isFailing ? Promise.reject(new Error('the disk is gone')) : Promise.resolve()
-  }
 }
 
 /* One test per defect of the origin's limiter; README.md of proxy/limits has the same titles. */
@@ -130,11 +97,11 @@ describe('what the limiter this one learned from got wrong', () => {
 
   it('5: a store that fails is reported, counted, and never a reason to hand out a full bucket', async () => {
     const clock = new FakeClock()
-    const store = new Unsteady()
+    const store = new UnsteadyStore()
     const notices: string[] = []
     const probe = { notice: (_level: string, message: string) => void notices.push(message) }
     const limiter = makeLimiter({ clock, store, probe, rules: [rule(1, 100)] })
-    store.isFailing = true
+    store.mode = 'failing'
     const verdict = await limiter.check(request())
     assert.equal(verdict.allowed, false)
     await assert.rejects(limiter.bans.ban({ agent: 'x', reason: '', author: 'ops' }), {
@@ -183,7 +150,7 @@ describe('what the limiter this one learned from got wrong', () => {
 
   it('8: the agent used longest ago leaves the memory, without a store call in the turn of the check', async () => {
     const clock = new FakeClock()
-    const store = new Unsteady()
+    const store = new UnsteadyStore()
     const limiter = makeLimiter({ clock, store, capacity: 3, rules: [rule(0, 10)] })
     for (const agent of ['a', 'b', 'c']) await limiter.check(request({ agent }))
     sync(limiter.check(request({ agent: 'a' })))
