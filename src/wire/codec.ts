@@ -49,6 +49,8 @@ export interface RegistrationResponse {
   readonly proxyVersion: string
   /** Empty on refusal. */
   readonly connectionId: string
+  /** Weir's own extension: what the agent's offer was answered with. Absent: json. */
+  readonly encoding?: Encoding | undefined
 }
 
 /** Messages that an agent sends, as the proxy's end reads them. Called in the order of the bytes. */
@@ -93,6 +95,8 @@ export interface MessageReader {
   end(): void
   /** Bytes held of an incomplete frame. */
   readonly bufferedBytes: number
+  /** Another limit from the next frame on, for example after a registration. Bytes. */
+  setMaxPayloadBytes(bytes: number): void
 }
 
 /**
@@ -125,6 +129,11 @@ export interface AgentCodec {
 export interface FrameLimits {
   /** Largest payload accepted, bytes. Unix-socket frames: at most 16,777,215. */
   readonly maxPayloadBytes?: number
+  /**
+   * Largest payload written, bytes; a larger one throws TOO_LARGE. Default: 16,777,215 on Unix-socket frames,
+   * 4 MiB on gRPC, where peers in use accept no more.
+   */
+  readonly maxSendBytes?: number
 }
 
 /**

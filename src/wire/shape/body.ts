@@ -1,0 +1,27 @@
+import { WeirError } from '../../core/errors.ts'
+import { malformed } from './fields.ts'
+
+/**
+ * Body bytes from base64 text or from raw bytes, as a copy of their own.
+ * @throws WeirError PROTOCOL_ERROR when the text is not whole base64: a gap would hide bytes from an agent.
+ */
+export function bodyBytes(value: unknown, what: string): Buffer {
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  if (typeof value !== 'string') throw malformed(what, 'base64', value)
+  const bytes = Buffer.from(value, 'base64')
+  if (bytes.length !== decodedLength(value)) {
+    throw new WeirError('PROTOCOL_ERROR', `${what}: not valid base64`)
+  }
+  return bytes
+}
+
+function decodedLength(base64: string): number {
+  let digits = base64.length
+  if (digits > 0 && base64.charCodeAt(digits - 1) === 0x3d) digits--
+  if (digits > 0 && base64.charCodeAt(digits - 1) === 0x3d) digits--
+  return Math.floor((digits * 3) / 4)
+}
+
+export function base64Of(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64')
+}

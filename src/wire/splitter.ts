@@ -1,0 +1,127 @@
+import { WeirError } from '../core/errors.ts'
+
+/** How one kind of frame tells its own length. */
+export interface Framing {
+  /** Bytes at the head of a frame that tell its length. */
+  readonly prefixBytes: number
+  /**
+   * Length of the whole frame whose prefix starts at `at`.
+   * @throws WeirError PROTOCOL_ERROR or TOO_LARGE.
+   */
+  frameBytes(bytes: Buffer, at: number, maxPayloadBytes: number): number
+}
+
+/** Takes one whole frame, prefix included. The bytes are only valid during the call. */
+export type FrameSink = (bytes: Buffer, start: number, end: number) => void
+
+/** An accumulator larger than this is given back once its frame is through. */
+const KEPT_BYTES = 64 * 1024
+const FIRST_BYTES = 4096
+
+/**
+ * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
+ * chunks is gathered in a buffer that grows with the data received, never with the length announced.
+ */
+export class FrameSplitter {
+  readonly #framing: Framing
+  readonly #sink: FrameSink
+  #maxPayloadBytes: number
+  /** The start of an incomplete frame: `#held[0..#heldEnd)`. */
+  #held: Buffer | null = null
+  #heldEnd = 0
+  /** Length of the frame in `#held`; 0 while its prefix is incomplete. */
+  #heldFrame = 0
+  #broken: WeirError | null = null
+
+  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+    this.#framing = framing
+    this.#maxPayloadBytes = maxPayloadBytes
+    this.#sink = sink
+  }
+
+  get bufferedBytes(): number {
+    return this.#heldEnd
+  }
+
+  /** Counts from the next prefix that is read on. */
+  setMaxPayloadBytes(bytes: number): void {
+    this.#maxPayloadBytes = bytes
+  }
+
+  /** @throws WeirError PROTOCOL_ERROR or TOO_LARGE; from then on every call throws it. */
+  push(chunk: Buffer): void {
+    if (this.#broken !== null) throw this.#broken
+    let at = this.#heldEnd === 0 ? 0 : this.#complete(chunk)
+    const { prefixBytes } = this.#framing
+    while (chunk.length - at >= prefixBytes) {
+      const size = this.#measure(chunk, at)
+      if (chunk.length - at < size) {
+        this.#heldFrame = size
+        break
+      }
+      const start = at
+      at += size
+      this.#sink(chunk, start, at)
+    }
+    if (at < chunk.length) this.#hold(chunk, at, chunk.length)
+  }
+
+  /** @throws WeirError PROTOCOL_ERROR when the stream ended inside a frame. */
+  end(): void {
+    if (this.#broken !== null) throw this.#broken
+    if (this.#heldEnd === 0) return
+    throw this.#break(
+      new WeirError('PROTOCOL_ERROR', `the stream ended inside a frame, after ${this.#heldEnd} bytes of it`),
+    )
+  }
+
+  /** Feeds the frame begun in an earlier chunk. Returns how much of `chunk` it took. */
+  #complete(chunk: Buffer): number {
+    let at = 0
+    if (this.#heldFrame === 0) {
+      const missing = this.#framing.prefixBytes - this.#heldEnd
+      at = Math.min(missing, chunk.length)
+      this.#hold(chunk, 0, at)
+      if (at < missing) return at
+      this.#heldFrame = this.#measure(this.#held!, 0)
+    }
+    const taken = Math.min(this.#heldFrame - this.#heldEnd, chunk.length - at)
+    this.#hold(chunk, at, at + taken)
+    if (this.#heldEnd < this.#heldFrame) return at + taken
+    const bytes = this.#held!
+    const size = this.#heldFrame
+    this.#heldEnd = 0
+    this.#heldFrame = 0
+    if (bytes.length > KEPT_BYTES) this.#held = null
+    this.#sink(bytes, 0, size)
+    return at + taken
+  }
+
+  #hold(chunk: Buffer, from: number, to: number): void {
+    const needed = this.#heldEnd + (to - from)
+    if (this.#held === null || this.#held.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(
+        Math.max(FIRST_BYTES, needed, Math.min(needed * 2, this.#heldFrame)),
+      )
+      if (this.#held !== null) this.#held.copy(grown, 0, 0, this.#heldEnd)
+      this.#held = grown
+    }
+    chunk.copy(this.#held, this.#heldEnd, from, to)
+    this.#heldEnd = needed
+  }
+
+  #measure(bytes: Buffer, at: number): number {
+    try {
+      return this.#framing.frameBytes(bytes, at, this.#maxPayloadBytes)
+    } catch (thrown) {
+      throw this.#break(WeirError.from(thrown, 'PROTOCOL_ERROR'))
+    }
+  }
+
+  #break(error: WeirError): WeirError {
+    this.#broken = error
+    this.#held = null
+    this.#heldEnd = 0
+    return error
+  }
+}
