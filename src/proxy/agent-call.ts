@@ -28,6 +28,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly event: AgentEvent
   readonly scope: RequestScope
   readonly correlationId: string
+  readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
   /** Position among the agents of its run. */
@@ -89,6 +90,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.event = event
     this.scope = scope
     this.correlationId = scope.correlationId
+    this.isBody = event.kind === 'request-body-chunk' || event.kind === 'response-body-chunk'
     this.sessionKey = scope.facts.sessionKey
     this.#pipeline = pipeline
     this.#owner = owner
@@ -220,7 +222,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 function flawOf(reply: AgentReply, event: AgentEvent): string | undefined {
   const mutation = reply.requestBodyMutation ?? reply.responseBodyMutation
   if (mutation === undefined) return undefined
-  if (event.kind !== 'request-body-chunk' && event.kind !== 'response-body-chunk') {
+  if (!('chunkIndex' in event)) {
     return `a body mutation in the answer to ${event.kind}`
   }
   if (mutation.chunkIndex !== event.chunkIndex) {

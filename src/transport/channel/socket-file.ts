@@ -21,8 +21,8 @@ const MAX_PATH_BYTES = 107
 export async function bindSocketFile(server: Server, path: string, mode: SocketMode): Promise<() => Promise<void>> {
   const folder = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
   const hidden = join(folder, 's')
-  if (Buffer.byteLength(hidden) > MAX_PATH_BYTES)
-    throw new WeirError('INVALID_ARGUMENT', `socket path "${path}" is too long; use a shorter folder name`)
+  if (Buffer.byteLength(hidden) > MAX_PATH_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES)
+    throw new WeirError('INVALID_ARGUMENT', `socket path "${path}" is too long; use a shorter one`)
   try {
     await mkdir(folder, { mode: 0o700 })
   } catch (error) {
