@@ -14,4 +14,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   tail: () => import('./tail.ts'),
   growth: () => import('./growth.ts'),
   body: () => import('./body.ts'),
+  memory: () => import('./memory.ts'),
+  pick: () => import('./pick.ts'),
 }

@@ -22,9 +22,9 @@ export const HANDSHAKE: HandshakeOptions = {
 /** The shipped path below the front ends: dispatcher, pipeline, pool and transport, with real deadlines. */
 export interface WeirSide {
   /** One request of one event, from open to close, its verdict looked at. */
-  request(): Promise<boolean>
+  readonly request: () => Promise<boolean>
   /** One event of a request of its own. */
-  ask(event: (correlationId: string) => AgentEvent): Promise<boolean>
+  readonly ask: (event: (correlationId: string) => AgentEvent) => Promise<boolean>
   close(): Promise<void>
 }
 

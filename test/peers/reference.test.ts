@@ -1,15 +1,5 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
-import { systemClock } from '../../src/core/clock.ts'
-import type { Probe } from '../../src/core/probe.ts'
-import { seededRandom } from '../../src/core/random.ts'
-import { TimerWheel } from '../../src/core/timer-wheel.ts'
-import { AgentProtocolFrontEnd } from '../../src/frontend/agent-protocol/front-end.ts'
-import { ConnectionPool } from '../../src/pool/connection-pool.ts'
-import { poolSettings } from '../../src/pool/pool-options.ts'
-import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
-import { AgentChain } from '../../src/proxy/chain.ts'
 import type { Agent } from '../../src/sdk/agent.ts'
 import { allow } from '../../src/sdk/answer.ts'
 import { serveGrpc, serveUds } from '../../src/sdk/serve.ts'
@@ -18,7 +8,7 @@ import { grpcDialer } from '../../src/transport/grpc/grpc-dialer.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
 import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
 import { listenUds } from '../../src/transport/uds/uds-listener.ts'
-import { policy } from '../proxy/harness.ts'
+import { liveWeir } from '../frontend/agent-protocol/live-weir.ts'
 import { ask, HANDSHAKE } from '../support/asking.ts'
 import { eventually } from '../support/eventually.ts'
 import { bodyChunk, requestHeaders, responseHeaders } from '../support/sample-events.ts'
@@ -70,39 +60,14 @@ peerTest('the reference pool drives an SDK agent over gRPC', async (t, peers) =>
   assertAllAnswered(await runReferencePool(t, peers.pool, `http://127.0.0.1:${running.port}`), seen())
 })
 
-/** Weir's front end over the real dispatcher and pool, with one agent behind a dialer. */
-async function weir(t: TestContext, dialer: () => Dialer) {
-  let opened = 0
-  const probe: Probe = { connectionOpened: () => void opened++ }
-  const around = { clock: systemClock, random: seededRandom(7), probe }
-  const settings = poolSettings({ connections: 2, maxConcurrentPerConnection: 1000, slowStartMs: 0 })
-  const pool = new ConnectionPool({ agent: 'behind', settings, around, nextDialer: dialer })
-  const wheel = new TimerWheel(systemClock)
-  const dispatcher = new AgentDispatcher({ clock: systemClock, wheel, probe, limits: undefined })
-  const chain = new AgentChain('only', [{ policy: policy('behind', { timeoutMs: 5000 }), pool }])
-  const frontEnd = new AgentProtocolFrontEnd({
-    dispatcher,
-    chains: { all: [chain], named: () => undefined, forHost: () => undefined, fallback: undefined },
-    clock: systemClock,
-    probe,
-    version: '0.1.0',
-  })
-  pool.start()
-  t.after(async () => {
-    await frontEnd.drain(100)
-    await pool.drain(systemClock.now() + 1000)
-    wheel.close()
-  })
-  await eventually('both connections are up', () => opened === 2)
-  return { frontEnd, dispatcher }
-}
+const behindOf = (path: string) => ({ behind: { dialer: () => udsDialer(path, HANDSHAKE) } })
 
 peerTest('the reference pool takes Weir as its agent over gRPC, an SDK agent behind it', async (t, peers) => {
   const { agent, seen } = countingAgent()
   const running = await serveUds(join(await temporaryFolder(t), 'behind.sock'), agent)
   t.after(() => running.close({ timeoutMs: 100 }))
   const path = running.address.replace('unix:', '')
-  const { frontEnd, dispatcher } = await weir(t, () => udsDialer(path, HANDSHAKE))
+  const { frontEnd, dispatcher } = await liveWeir(t, behindOf(path), { only: ['behind'] })
   const listener = await listenGrpc('127.0.0.1:0', frontEnd.agentEnd)
   t.after(() => listener.close())
   assertAllAnswered(await runReferencePool(t, peers.pool, `http://127.0.0.1:${listener.port}`), seen())
@@ -115,7 +80,7 @@ peerTest(
     const folder = await temporaryFolder(t)
     const behind = join(folder, 'behind.sock')
     await startReferenceAgent(t, peers.agent, 'uds', behind)
-    const { frontEnd, dispatcher } = await weir(t, () => udsDialer(behind, HANDSHAKE))
+    const { frontEnd, dispatcher } = await liveWeir(t, behindOf(behind), { only: ['behind'] })
     const listener = await listenUds(join(folder, 'weir.sock'), frontEnd.agentEnd)
     t.after(() => listener.close())
     assertAllAnswered(await runReferencePool(t, peers.pool, listener.address), Number.POSITIVE_INFINITY)

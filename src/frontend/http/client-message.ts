@@ -1,5 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { WeirError } from '../../core/errors.ts'
 import { RequestShape } from './request-shape.ts'
 
 /**
@@ -46,6 +47,7 @@ Object.defineProperty(
 export interface ResponseOwner {
   responseClosed(): void
   responseDrained(): void
+  requestBroken(error: WeirError): void
 }
 
 /** A response that knows the exchange it belongs to, so that its events need no closures. */

@@ -1,6 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import { WeirError } from '../../core/errors.ts'
-import type { HeaderList, RequestMetadata } from '../../core/event.ts'
+import type { HeaderList } from '../../core/event.ts'
 import type { HeaderOp } from '../../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../../core/timer-wheel.ts'
 import type { RequestFactsIn, RequestScope } from '../../proxy/request-scope.ts'
@@ -10,13 +10,18 @@ import type { ClientRequest, ClientResponse, Peer, ResponseOwner } from './clien
 import { BYPASS_HEADER, CORRELATION_HEADER } from './field-names.ts'
 import { addForwarding, clientAddress, sessionKeyOf } from './forwarding.ts'
 import type { Front, LiveRoute } from './front.ts'
-import { applyOps, findField, setField } from './header-list.ts'
+import { applyOps, findField, removeField, setField } from './header-list.ts'
 import { linger } from './lingering.ts'
 import { Outcome } from './outcome.ts'
+import { requestHeadersEvent } from './request-event.ts'
 import { RequestSide } from './request-side.ts'
 import type { RequestTarget } from './request-target.ts'
+import { ResponseHead } from './response-head.ts'
 import { ResponseSide } from './response-side.ts'
+import { switchProtocols, type UpgradeOffer } from './upgrade.ts'
 import { UpstreamCall, type UpstreamOwner } from './upstream-call.ts'
+import { openTunnel } from './websocket/open-tunnel.ts'
+import type { Tunnel } from './websocket/tunnel.ts'
 
 /** Largest piece of a list of bypassed agents that goes into one header. */
 const MAX_BYPASS_HEADER = 1024
@@ -32,6 +37,8 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   readonly outcome: Outcome
   readonly clientIp: string
   readonly sessionKey: string | undefined
+  /** The request's header fields as they will be forwarded. */
+  readonly fields: string[]
   scope!: RequestScope
   wheelPrev: WheelNode | null = null
   wheelNext: WheelNode | null = null
@@ -40,10 +47,12 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   readonly #front: Front
   readonly #target: RequestTarget
   readonly #peer: Peer
-  readonly #fields: string[]
+  /** Set for a client that asked for WebSocket. */
+  readonly #offer: UpgradeOffer | undefined
   readonly #requestSide: RequestSide
   readonly #responseSide: ResponseSide
   #call: UpstreamCall | undefined
+  #tunnel: Tunnel | undefined
   /** `open` until something was decided about the response; `answered` by the upstream or by us; `closed`. */
   #state: 'open' | 'answered' | 'closed' = 'open'
   #responseOps: readonly HeaderOp[] | undefined
@@ -57,6 +66,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     request: ClientRequest,
     response: ClientResponse,
     peer: Peer,
+    offer: UpgradeOffer | undefined,
   ) {
     this.#front = front
     this.route = route
@@ -64,27 +74,33 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     this.request = request
     this.response = response
     this.#peer = peer
+    this.#offer = offer
     const { shape } = request
     const { settings } = front
     this.clientIp = clientAddress(peer, shape.forwardedFor, front.trusted)
-    this.#fields = shape.fields
-    addForwarding(this.#fields, shape, host, peer, settings.via)
+    this.fields = shape.fields
+    addForwarding(this.fields, shape, host, peer, settings.via)
     this.sessionKey =
       settings.sessionKey === undefined
         ? undefined
-        : sessionKeyOf(settings.sessionKey, this.#fields, this.clientIp)
+        : sessionKeyOf(settings.sessionKey, this.fields, this.clientIp)
     this.outcome = new Outcome(front.clock.now())
     this.#requestSide = new RequestSide(this)
     this.#responseSide = new ResponseSide(this)
   }
 
+  /** For people and logs; the client may choose it. */
+  get requestId(): string {
+    return findField(this.fields, 'x-request-id') ?? this.scope.correlationId
+  }
+
   get traceparent(): string | undefined {
-    return findField(this.#fields, 'traceparent')
+    return findField(this.fields, 'traceparent')
   }
 
   /** For limits keyed by a header. */
   header(name: string): string | undefined {
-    return findField(this.#fields, name)
+    return findField(this.fields, name)
   }
 
   /** Throws what `Dispatcher.open` throws; the exchange is then not begun. */
@@ -92,6 +108,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { chain } = this.route
     this.scope = this.#front.dispatcher.open(chain, this)
     this.route.target.use()
+    this.#front.openExchanges++
     this.response.owner = this
     if (!chain.wants('request-headers')) {
       this.#requestSide.start()
@@ -105,35 +122,9 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   }
 
   #askRequestHead(): Promise<Verdict> {
-    const { scope, request } = this
-    return this.#front.dispatcher.dispatch(
-      {
-        kind: 'request-headers',
-        correlationId: scope.correlationId,
-        metadata: this.#metadata(),
-        method: request.method!,
-        uri: this.#target.pathAndQuery,
-        headers: this.#fields,
-      },
-      scope,
-    )
-  }
-
-  #metadata(): RequestMetadata {
-    const fields = this.#fields
-    return {
-      requestId: findField(fields, 'x-request-id') ?? this.scope.correlationId,
-      clientIp: this.clientIp,
-      clientPort: this.clientIp === this.#peer.address ? this.#peer.port : 0,
-      serverName: findField(fields, 'host'),
-      protocol: this.request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
-      tlsVersion: undefined,
-      tlsCipher: undefined,
-      routeId: this.route.name,
-      upstreamId: this.route.target.origin,
-      timestampMs: this.#front.clock.wallMs(),
-      traceparent: findField(fields, 'traceparent'),
-    }
+    const port = this.clientIp === this.#peer.address ? this.#peer.port : 0
+    const event = requestHeadersEvent(this, this.#target.pathAndQuery, port, this.#front.clock.wallMs())
+    return this.#front.dispatcher.dispatch(event, this.scope)
   }
 
   askResponseHead(status: number, headers: HeaderList): Promise<Verdict> {
@@ -186,7 +177,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { requestHeaders, responseHeaders } = verdict
     if (requestHeaders.length > 0) {
       if (isHeadSent || this.#call !== undefined) this.#tooLate('request')
-      else applyOps(this.#fields, requestHeaders, this.#skippedOp)
+      else applyOps(this.fields, requestHeaders, this.#skippedOp)
     }
     if (responseHeaders.length > 0) {
       if (this.#state !== 'open') this.#tooLate('response')
@@ -202,14 +193,23 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   }
 
   setRequestLength(length: number | undefined): void {
-    if (length !== undefined) setField(this.#fields, 'content-length', String(length))
+    if (length !== undefined) setField(this.fields, 'content-length', String(length))
   }
 
   callUpstream(body: Buffer | Readable | null): void {
     if (this.#state !== 'open') return
+    const { chain, target } = this.route
+    /* Agents shall see plain bytes: what is compressed, or could be, cannot be inspected. */
+    if (chain.wants('response-body-chunk') && chain.responseBody.mode !== 'none') {
+      setField(this.fields, 'accept-encoding', 'identity')
+    }
+    if (this.#offer !== undefined && chain.wants('websocket-frame')) {
+      removeField(this.fields, 'sec-websocket-extensions')
+    }
     const call = new UpstreamCall(this)
     this.#call = call
-    call.start(this.route.target, this.request.method!, this.#target.pathAndQuery, this.#fields, body, null)
+    const upgrade = this.#offer === undefined ? null : 'websocket'
+    call.start(target, this.request.method!, this.#target.pathAndQuery, this.fields, body, upgrade)
   }
 
   resumeUpstream(): void {
@@ -238,9 +238,55 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     this.fail(error)
   }
 
-  upstreamUpgraded(_status: number, _rawHeaders: readonly Buffer[], socket: Duplex): void {
-    socket.destroy()
-    this.fail(new WeirError('PROTOCOL_ERROR', 'the upstream switched protocols unasked'))
+  upstreamUpgraded(status: number, rawHeaders: readonly Buffer[], socket: Duplex): void {
+    if (this.#offer === undefined || this.#state !== 'open') {
+      socket.destroy()
+      this.fail(new WeirError('PROTOCOL_ERROR', 'the upstream switched protocols unasked'))
+      return
+    }
+    const head = new ResponseHead(status, rawHeaders, false)
+    this.applyPendingResponseOps(head.fields)
+    if (!this.route.chain.wants('response-headers')) {
+      this.#switch(head.fields, socket)
+      return
+    }
+    socket.once('close', this.#upstreamSocketLost)
+    void this.askResponseHead(status, head.fields).then((verdict) => {
+      socket.off('close', this.#upstreamSocketLost)
+      if (this.#state !== 'open' || !this.accept(verdict)) {
+        socket.destroy()
+        return
+      }
+      this.applyResponseOps(head.fields, verdict.responseHeaders)
+      this.#switch(head.fields, socket)
+    })
+  }
+
+  #switch(fields: string[], upstream: Duplex): void {
+    const front = this.#front
+    if (
+      this.route.chain.wants('websocket-frame') &&
+      findField(fields, 'sec-websocket-extensions') !== undefined
+    ) {
+      upstream.destroy()
+      this.fail(
+        new WeirError('PROTOCOL_ERROR', 'the upstream agreed on a WebSocket extension nobody offered'),
+      )
+      return
+    }
+    this.#state = 'answered'
+    this.#addOwnFields(fields)
+    switchProtocols(this.response, this.#offer!, fields)
+    const client = this.#offer!.socket
+    this.#tunnel = openTunnel(this, front, client, upstream, () => {
+      front.tunnels.delete(this.#tunnel!)
+      this.responseClosed()
+    })
+    front.tunnels.add(this.#tunnel)
+  }
+
+  readonly #upstreamSocketLost = (): void => {
+    this.fail(new WeirError('CONNECTION_LOST', 'the upstream ended the connection after switching protocols'))
   }
 
   applyPendingResponseOps(fields: string[]): void {
@@ -261,13 +307,17 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   }
 
   #writeHead(status: number, fields: string[]): void {
-    const { settings } = this.#front
+    this.#addOwnFields(fields)
+    if (!this.#front.settings.keepAlive || this.#front.isDraining) this.response.shouldKeepAlive = false
+    this.response.writeHead(status, fields)
+  }
+
+  #addOwnFields(fields: string[]): void {
+    const { via } = this.#front.settings
     fields.push(CORRELATION_HEADER, this.scope.correlationId)
     const bypassed = this.outcome.bypassList
     if (bypassed !== '') fields.push(BYPASS_HEADER, bypassed.slice(0, MAX_BYPASS_HEADER))
-    if (settings.via !== undefined) fields.push('via', `1.1 ${settings.via}`)
-    if (!settings.keepAlive) this.response.shouldKeepAlive = false
-    this.response.writeHead(status, fields)
+    if (via !== undefined) fields.push('via', `1.1 ${via}`)
   }
 
   #answer(answer: Answer): void {
@@ -320,11 +370,18 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
       wheel.arm(this, due)
       return
     }
+    this.response.shouldKeepAlive = false
     this.fail(new WeirError('TIMEOUT', `the client did nothing for ${settings.bodyIdleTimeoutMs} ms`), 408)
   }
 
   responseDrained(): void {
     this.#responseSide.drained()
+  }
+
+  /** The client broke the protocol within its request. */
+  requestBroken(error: WeirError): void {
+    this.response.shouldKeepAlive = false
+    this.fail(error)
   }
 
   /** The response went out, or the client went away. */
@@ -339,12 +396,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     this.route.target.release()
     this.outcome.close(this, this.#front, {
       path: this.#target.path,
-      isComplete: wasAnswered && this.response.writableFinished,
-      requestId: findField(this.#fields, 'x-request-id') ?? this.scope.correlationId,
-      requestBodySize: this.#requestSide.receivedBytes,
-      responseBodySize: this.#responseSide.sentBytes,
+      status:
+        this.#tunnel !== undefined ? 101 : this.response.headersSent ? this.response.statusCode : undefined,
+      isComplete: this.#tunnel !== undefined || (wasAnswered && this.response.writableFinished),
+      requestBodySize: this.#tunnel?.clientBytes ?? this.#requestSide.receivedBytes,
+      responseBodySize: this.#tunnel?.upstreamBytes ?? this.#responseSide.sentBytes,
       upstreamAttempts: this.#call === undefined ? 0 : 1,
     })
+    if (--this.#front.openExchanges === 0) this.#front.onLastExchange?.()
   }
 
   #tooLate(which: 'request' | 'response'): void {

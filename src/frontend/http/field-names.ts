@@ -62,9 +62,14 @@ export function fieldName(spelling: string): FieldName {
 
 function learn(spelling: string): FieldName {
   const name = spelling.toLowerCase()
-  const field: FieldName = { name, role: ROLES.get(name) ?? 'end-to-end' }
+  const field: FieldName = { name, role: ROLES.get(name) ?? disguised(name) }
   if (spellings.size < MAX_SPELLINGS && spelling.length <= MAX_SPELLING_LENGTH) spellings.set(spelling, field)
   return field
+}
+
+/** Many servers read `_` as `-`, so `transfer_encoding` would speak to them with our voice. */
+function disguised(name: string): FieldRole {
+  return name.includes('_') && ROLES.has(name.replaceAll('_', '-')) ? 'hop-by-hop' : 'end-to-end'
 }
 
 /** Roles that a header operation of an agent may not touch: they belong to the framing or to Weir. */

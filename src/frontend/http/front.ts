@@ -7,6 +7,7 @@ import type { TrustedProxies } from './forwarding.ts'
 import type { HttpFrontendSettings } from './options.ts'
 import type { HttpRoute, RouteTable } from './route-table.ts'
 import type { Upstream } from './upstreams.ts'
+import type { Tunnel } from './websocket/tunnel.ts'
 
 /** A route with the connections it leads to. */
 export interface LiveRoute extends HttpRoute {
@@ -25,4 +26,12 @@ export interface Front {
   readonly trusted: TrustedProxies
   /** Swapped as a whole; a request keeps the route it was matched to. */
   routes: RouteTable<LiveRoute>
+  /** Exchanges begun and not over. */
+  openExchanges: number
+  /** Set while somebody waits for the last of them. */
+  onLastExchange: (() => void) | undefined
+  /** Responses end their connections from now on. */
+  isDraining: boolean
+  /** WebSocket connections open now. */
+  readonly tunnels: Set<Tunnel>
 }

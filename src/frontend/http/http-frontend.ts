@@ -18,6 +18,7 @@ import { completeOptions, type HttpFrontendOptions, type ListenAddress } from '.
 import { answerParseError, refuseSocket } from './raw-answer.ts'
 import { hostWithoutPort, parseTarget } from './request-target.ts'
 import { type HttpRoute, RouteTable } from './route-table.ts'
+import { responseFor, type UpgradeOffer } from './upgrade.ts'
 import { Upstream } from './upstreams.ts'
 
 export interface HttpFrontendParts {
@@ -30,6 +31,8 @@ export interface HttpFrontendParts {
 
 /** How often Node looks for clients that are late with a request head, milliseconds. */
 const HEAD_CHECK_MS = 500
+/** How often a draining front end looks for idle connections, milliseconds. */
+const IDLE_SWEEP_MS = 50
 
 /**
  * A streaming reverse proxy that asks agents about every request and response on the way. Routes can be
@@ -55,6 +58,10 @@ export class HttpFrontend {
       ids: new CorrelationIds(),
       trusted: new TrustedProxies(settings.trustedProxies),
       routes: new RouteTable<LiveRoute>([]),
+      openExchanges: 0,
+      onLastExchange: undefined,
+      isDraining: false,
+      tunnels: new Set(),
     }
     this.#isTrusted = (address) => this.#front.trusted.has(address)
     this.setRoutes(parts.routes)
@@ -120,17 +127,32 @@ export class HttpFrontend {
   }
 
   async #drain(timeoutMs: number): Promise<void> {
+    this.#front.isDraining = true
     const closed = new Promise<void>((resolve) => {
       if (this.#server.listening) this.#server.close(() => resolve())
       else resolve()
     })
-    this.#server.closeIdleConnections()
-    const timer = this.#front.clock.setTimer(timeoutMs, () => this.#server.closeAllConnections())
-    if (timeoutMs === 0) this.#server.closeAllConnections()
+    /* Connections whose response was already under way become idle later. */
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), IDLE_SWEEP_MS)
+    for (const tunnel of this.#front.tunnels) tunnel.drain()
+    const timer = this.#front.clock.setTimer(timeoutMs, () => this.#cut())
+    if (timeoutMs === 0) this.#cut()
     await closed
     timer.cancel()
+    clearInterval(sweep)
+    /* The ends of the last connections may still have to be reported. */
+    if (this.#front.openExchanges > 0) {
+      await new Promise<void>((resolve) => {
+        this.#front.onLastExchange = resolve
+      })
+    }
     this.#front.wheel.close()
     await Promise.all(Array.from(this.#upstreams.values(), (upstream) => upstream.destroy()))
+  }
+
+  #cut(): void {
+    this.#server.closeAllConnections()
+    for (const tunnel of [...this.#front.tunnels]) tunnel.cut()
   }
 
   #listenToServer(): void {
@@ -144,16 +166,20 @@ export class HttpFrontend {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       answerParseError(error, socket as Socket, this.#front)
     })
+    this.#server.on('upgrade', (request: ClientRequest, socket: Duplex, head: Buffer) => {
+      this.#onRequest(request, responseFor(request, socket), { socket: socket as Socket, head })
+    })
     this.#server.on('connect', (_request: ClientRequest, socket: Duplex) => {
       const error = new WeirError('INVALID_ARGUMENT', 'CONNECT is not served: this is a reverse proxy')
       refuseSocket(socket, error, 405, this.#front)
     })
   }
 
-  #onRequest(request: ClientRequest, response: ClientResponse): void {
+  #onRequest(request: ClientRequest, response: ClientResponse, offer?: UpgradeOffer): void {
     const { shape } = request
     const target = parseTarget(request.url!)
-    const problem = shape.problem ?? (typeof target === 'string' ? target : undefined)
+    let problem = shape.problem ?? (typeof target === 'string' ? target : undefined)
+    if (offer !== undefined && shape.framing !== 'none') problem ??= 'a body on a request to switch protocols'
     if (problem !== undefined || typeof target === 'string') {
       response.shouldKeepAlive = false
       this.#refuse(response, new WeirError('INVALID_ARGUMENT', `the request is refused: ${problem}`))
@@ -175,9 +201,9 @@ export class HttpFrontend {
       return
     }
     const peer = peerOf(request.socket, this.#isTrusted)
-    const exchange = new Exchange(this.#front, route, target, host, request, response, peer)
-    /* After an offer to upgrade that is ignored, Node's parser reads no further request. */
-    if (this.#drained !== undefined || shape.upgrade !== undefined) response.shouldKeepAlive = false
+    const exchange = new Exchange(this.#front, route, target, host, request, response, peer, offer)
+    /* After an offer to upgrade that is ignored Node's parser reads no further request. */
+    if (shape.upgrade !== undefined) response.shouldKeepAlive = false
     try {
       exchange.begin()
     } catch (thrown) {

@@ -7,9 +7,10 @@ import type { Front } from './front.ts'
 /** What only the exchange knows when it ends. */
 interface Closing {
   readonly path: string
+  /** Of the head that was sent; undefined: none was. */
+  readonly status: number | undefined
   /** The whole response was handed to the network. */
   readonly isComplete: boolean
-  readonly requestId: string
   readonly requestBodySize: number
   readonly responseBodySize: number
   readonly upstreamAttempts: number
@@ -60,9 +61,9 @@ export class Outcome {
 
   /** Ends the scope and reports. */
   close(exchange: Exchange, front: Front, closing: Closing): void {
-    const { scope, response, request } = exchange
+    const { scope, request } = exchange
     const isGone = !closing.isComplete && this.#error === undefined && this.#decision === 'allow'
-    const status = response.headersSent ? response.statusCode : CLIENT_GONE
+    const status = closing.status ?? CLIENT_GONE
     const durationMs = front.clock.now() - this.#startedAt
     if (isGone) front.dispatcher.abort(scope, 'client-disconnect')
     else if (!scope.chain.wants('request-complete')) front.dispatcher.close(scope, undefined)
@@ -82,7 +83,7 @@ export class Outcome {
     }
     front.probe.requestDone?.({
       correlationId: scope.correlationId,
-      requestId: closing.requestId,
+      requestId: exchange.requestId,
       route: exchange.route.name,
       method: request.method!,
       path: closing.path,

@@ -13,8 +13,18 @@ type ServerSocket = Socket & { readonly _httpMessage?: ClientResponse | null }
 export function answerParseError(error: NodeJS.ErrnoException, socket: ServerSocket, front: Front): void {
   const current = socket._httpMessage
   const isAnswering = current !== undefined && current !== null
+  if (isAnswering && current.req.complete && error.code !== 'ECONNRESET') {
+    /* The fault lies behind a sound request, whose response may still go out. */
+    current.shouldKeepAlive = false
+    current.once('finish', () => socket.destroy())
+    return
+  }
   if (error.code === 'ECONNRESET' || !socket.writable || (isAnswering && current.headersSent)) {
     socket.destroy()
+    return
+  }
+  if (isAnswering && current.owner !== undefined) {
+    current.owner.requestBroken(notHttp(error))
     return
   }
   switch (error.code) {
@@ -30,13 +40,12 @@ export function answerParseError(error: NodeJS.ErrnoException, socket: ServerSoc
       refuseSocket(socket, new WeirError('TIMEOUT', 'the request head did not come in time'), 408, front)
       break
     default:
-      refuseSocket(
-        socket,
-        new WeirError('INVALID_ARGUMENT', `the request is not HTTP/1.1: ${error.message}`),
-        400,
-        front,
-      )
+      refuseSocket(socket, notHttp(error), 400, front)
   }
+}
+
+function notHttp(error: Error): WeirError {
+  return new WeirError('INVALID_ARGUMENT', `the request is not HTTP/1.1: ${error.message}`)
 }
 
 /** Writes an answer by hand and ends the connection. */

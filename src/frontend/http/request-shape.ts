@@ -87,6 +87,8 @@ export class RequestShape {
     }
     if (this.contentLength === 0) this.framing = 'none'
     if (this.#connectionTokens !== undefined) dropListed(fields, this.#connectionTokens)
+    if (request.httpVersionMajor !== 1)
+      this.problem ??= `HTTP/${request.httpVersion} on an HTTP/1.1 connection`
     if (this.host === undefined && request.httpVersionMinor !== 0) this.problem ??= 'no host header'
   }
 

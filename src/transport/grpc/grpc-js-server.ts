@@ -1,4 +1,10 @@
-import { Metadata, Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js'
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+} from '@grpc/grpc-js'
 import { systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
@@ -9,7 +15,7 @@ import type { ChannelListener } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import type { AgentEndOptions, Listener } from '../proxy-link.ts'
 import type { TlsServerOptions } from '../tls-options.ts'
-import { GRPC_TRAITS } from './agent-service.ts'
+import { GRPC_TRAITS, metadataOf } from './agent-service.ts'
 import { GrpcJsChannel } from './grpc-js-channel.ts'
 import { type GrpcListenerOptions, MAX_MESSAGE_BYTES } from './grpc-options.ts'
 
@@ -43,7 +49,8 @@ export async function listenGrpcJs(
       /* grpc-js would hold the headers back until the first message. */
       call.sendMetadata(new Metadata())
       const peer = call.getPeer()
-      links.add(new AgentLink(new GrpcJsChannel(call, serverEnding(call), peer), codec, GRPC_TRAITS, agent, clock))
+      const traits = { ...GRPC_TRAITS, metadata: metadataOf(call.metadata.getMap()) }
+      links.add(new AgentLink(new GrpcJsChannel(call, serverEnding(call), peer), codec, traits, agent, clock))
     },
   })
   const bound = await bind(server, hostPort(host, port), credentialsOf(tls))
@@ -74,7 +81,9 @@ function serverEnding(call: ServerDuplexStream<Buffer, Buffer>) {
       call.once('end', () => {
         if (!call.cancelled) listener.onEnd(undefined)
       })
-      call.once('cancelled', () => onClosed(new WeirError('CONNECTION_LOST', `${call.getPeer()} cancelled its call`)))
+      call.once('cancelled', () =>
+        onClosed(new WeirError('CONNECTION_LOST', `${call.getPeer()} cancelled its call`)),
+      )
       call.once('finish', () => setImmediate(onClosed, undefined))
       call.once('close', () => onClosed(undefined))
     },
@@ -92,7 +101,8 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (error === null) resolve(port)
-      else reject(new WeirError('CONFLICT', `cannot listen on ${address}: ${error.message}`, { cause: error }))
+      else
+        reject(new WeirError('CONFLICT', `cannot listen on ${address}: ${error.message}`, { cause: error }))
     })
   })
 }
