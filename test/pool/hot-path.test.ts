@@ -3,9 +3,12 @@ import { test } from 'node:test'
 import { STRATEGY_NAMES } from '../../src/policy/picker.ts'
 import { hints, startedPool } from '../support/pool-fixture.ts'
 
-const ROUNDS = 100_000
-/** One small object per event would be 16 bytes and more; boxed clock readings alone stay below. */
-const MAX_BYTES = 40
+const WARM_UP = 100_000
+/** Few enough that the garbage collector mostly stays away while one attempt is measured. */
+const ROUNDS = 10_000
+const ATTEMPTS = 30
+/** Up to three boxed numbers (a clock reading, random draws: 16 bytes each); with any object on top it would be more. */
+const MAX_BYTES = 64
 
 for (const strategy of STRATEGY_NAMES) {
   test(`a lease and its release build no object per event (${strategy})`, async () => {
@@ -17,9 +20,9 @@ for (const strategy of STRATEGY_NAMES) {
         if (typeof leased !== 'string') leased.release('replied', 0.25)
       }
     }
-    turn(ROUNDS)
+    turn(WARM_UP)
     let least = Number.POSITIVE_INFINITY
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = process.memoryUsage().heapUsed
       turn(ROUNDS)
       const grown = process.memoryUsage().heapUsed - before
