@@ -50,6 +50,7 @@ const plainAnswer = (): fc.Arbitrary<AgentReply> =>
         requestHeaders: any.requestHeaders,
         responseHeaders: any.responseHeaders,
         needsMore: any.needsMore,
+        processingTimeMs: any.processingTimeMs,
       },
     ),
   )
@@ -137,8 +138,8 @@ test('MessagePack read by hand is what the unpacker and the checks make of it', 
         }
         const answered = payloadOf((out) => msgpack.agent().writeReply(reply, out))
         const fastReply = readReplyMsgpack(answered, 0, answered.length)
-        assert.ok(fastReply !== null)
-        same(fastReply, agentReply(parseMsgpack(answered, 0, answered.length)))
+        assert.ok(fastReply !== null || (reply.processingTimeMs ?? 0) >= 2 ** 32)
+        if (fastReply !== null) same(fastReply, agentReply(parseMsgpack(answered, 0, answered.length)))
       },
     ),
     RUNS,
