@@ -216,7 +216,7 @@ test('a server that announces its end makes the agent draining, and the stream g
   const connection = await dial(target)
   const observed = new Observed()
   connection.observe(observed)
-  await soon('the reply', ask(connection, requestHeaders('c-1')).outcome)
+  await soon('the reply', ask(connection, requestHeaders('c1')).outcome)
   assert.equal(observed.health[0]?.state, 'draining')
   assert.equal(connection.isClosed, false)
   await connection.close()
