@@ -12,6 +12,7 @@ export type LayerName =
   | 'failure-mode'
   | 'limit'
   | 'affinity'
+  | 'hedge'
   | 'failover'
   | 'acquire'
   | 'send'

@@ -8,6 +8,7 @@ import { affinityLayer } from './layers/affinity.ts'
 import { deadlineLayer } from './layers/deadline.ts'
 import { failoverLayer } from './layers/failover.ts'
 import { failureModeLayer } from './layers/failure-mode.ts'
+import { hedgeLayer } from './layers/hedge.ts'
 import { limitLayer } from './layers/limit.ts'
 import { sendLayer } from './layers/send.ts'
 import { traceLayer } from './layers/trace.ts'
@@ -30,6 +31,7 @@ const DEFAULT_AFFINITY_IDLE_TTL_MS = 300_000
 export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeline {
   const { clock, wheel, probe, limits } = parts
   const watched = probe.agentCall !== undefined || probe.bypass !== undefined
+  const inner: Pipeline = [acquireLayer(wheel, clock), sendLayer]
   const layers: readonly (Layer | undefined)[] = [
     deadlineLayer(wheel),
     watched ? traceLayer(probe, clock) : undefined,
@@ -38,9 +40,9 @@ export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeli
     policy.events.size > 1
       ? affinityLayer(clock, parts.affinityIdleTtlMs ?? DEFAULT_AFFINITY_IDLE_TTL_MS)
       : undefined,
+    policy.hedgeAfterMs === undefined ? undefined : hedgeLayer(wheel, clock, inner),
     failoverLayer,
-    acquireLayer(wheel, clock),
-    sendLayer,
+    ...inner,
   ]
   return layers.filter((layer) => layer !== undefined)
 }

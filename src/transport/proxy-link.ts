@@ -22,6 +22,8 @@ export interface ProxyLink {
   readonly peer: string
   readonly proxyId: string
   readonly proxyVersion: string
+  /** Request metadata of the stream (gRPC only), names in lower case; absent where the wire carries none. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
   readonly isClosed: boolean
   /** False while the proxy reads slower than we answer: stop taking on work. */
   readonly isWritable: boolean

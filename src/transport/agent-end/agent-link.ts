@@ -46,6 +46,8 @@ export interface LinkTraits {
   readonly encodings: readonly Encoding[]
   /** Who speaks first: a proxy shakes hands; where the agent dials in, it registered and this answers. */
   readonly greeting: 'handshake' | RegistrationGreeting
+  /** What came with the stream, names in lower case; absent where the wire carries none. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
 /** The answer to a registration decides the link's start. */
@@ -113,6 +115,10 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
 
   get proxyVersion(): string {
     return this.#proxyVersion
+  }
+
+  get metadata(): Readonly<Record<string, string>> | undefined {
+    return this.#traits.metadata
   }
 
   get isClosed(): boolean {

@@ -38,14 +38,23 @@ export function agentServiceRoutes(
   return new Map<string, GrpcHandler>([
     [
       PROCESS_STREAM_PATH,
-      (stream, _headers, peer) => {
+      (stream, headers, peer) => {
         respond(stream)
-        links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, GRPC_TRAITS, agent, clock))
+        const traits = { ...GRPC_TRAITS, metadata: metadataOf(headers) }
+        links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
       },
     ],
-    [PROCESS_EVENT_PATH, (stream, _headers, peer) => serveUnaryEvent(stream, codec, agent, peer)],
+    [PROCESS_EVENT_PATH, (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers))],
     [CONTROL_STREAM_PATH, (stream) => acceptControlStream(stream)],
   ])
+}
+
+/** Request metadata of a call: its headers without those of HTTP/2 itself. */
+export function metadataOf(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const metadata: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers))
+    if (typeof value === 'string' && !name.startsWith(':')) metadata[name] = value
+  return metadata
 }
 
 /** Response headers leave at once; the status follows in trailers (`wantTrailers`). */

@@ -15,7 +15,7 @@ import type { ChannelListener } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import type { AgentEndOptions, Listener } from '../proxy-link.ts'
 import type { TlsServerOptions } from '../tls-options.ts'
-import { GRPC_TRAITS } from './agent-service.ts'
+import { GRPC_TRAITS, metadataOf } from './agent-service.ts'
 import { GrpcJsChannel } from './grpc-js-channel.ts'
 import { type GrpcListenerOptions, MAX_MESSAGE_BYTES } from './grpc-options.ts'
 
@@ -49,9 +49,8 @@ export async function listenGrpcJs(
       /* grpc-js would hold the headers back until the first message. */
       call.sendMetadata(new Metadata())
       const peer = call.getPeer()
-      links.add(
-        new AgentLink(new GrpcJsChannel(call, serverEnding(call), peer), codec, GRPC_TRAITS, agent, clock),
-      )
+      const traits = { ...GRPC_TRAITS, metadata: metadataOf(call.metadata.getMap()) }
+      links.add(new AgentLink(new GrpcJsChannel(call, serverEnding(call), peer), codec, traits, agent, clock))
     },
   })
   const bound = await bind(server, hostPort(host, port), credentialsOf(tls))

@@ -26,8 +26,9 @@ export function serveUnaryEvent(
   codec: AgentCodec,
   agent: AgentEndOptions,
   peer: string,
+  metadata: Readonly<Record<string, string>>,
 ): void {
-  new UnaryEvent(stream, codec, agent, peer).start()
+  new UnaryEvent(stream, codec, agent, peer, metadata).start()
 }
 
 class UnaryEvent implements ProxyLink, ProxyMessageSink {
@@ -35,6 +36,7 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
   readonly id = --lastId
   readonly transport = 'grpc'
   readonly peer: string
+  readonly metadata: Readonly<Record<string, string>>
   readonly proxyId = ''
   readonly proxyVersion = ''
   readonly #stream: ServerHttp2Stream
@@ -44,7 +46,14 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
   #event: AgentEvent | undefined
   #isAnswered = false
 
-  constructor(stream: ServerHttp2Stream, codec: AgentCodec, agent: AgentEndOptions, peer: string) {
+  constructor(
+    stream: ServerHttp2Stream,
+    codec: AgentCodec,
+    agent: AgentEndOptions,
+    peer: string,
+    metadata: Readonly<Record<string, string>>,
+  ) {
+    this.metadata = metadata
     this.#stream = stream
     this.#codec = codec
     this.#agent = agent
