@@ -237,7 +237,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
     }
   }
 
@@ -246,7 +246,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.end()
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
       return
     }
     this.#hasPeerEnded = true
