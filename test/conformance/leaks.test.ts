@@ -12,7 +12,10 @@ function held(): string {
   const counts: Record<string, number> = {}
   for (const resource of process.getActiveResourcesInfo())
     if (/Wrap|Timeout|Immediate/.test(resource)) counts[resource] = (counts[resource] ?? 0) + 1
-  return JSON.stringify(Object.entries(counts).sort())
+  return JSON.stringify(
+    counts,
+    Object.keys(counts).sort((a, b) => a.localeCompare(b)),
+  )
 }
 
 for (const of of TRANSPORTS) {

@@ -88,9 +88,9 @@ for (const implementation of ['http2', 'grpc-js'] as GrpcImplementation[]) {
   })
 
   for (const [title, status, code] of [
-    ['unimplemented', '12', 'NOT_FOUND'],
+    ['unimplemented', '12', 'UNAVAILABLE'],
     ['permission denied', '7', 'PERMISSION_DENIED'],
-    ['unauthenticated', '16', 'UNAUTHENTICATED'],
+    ['unauthenticated', '16', 'PERMISSION_DENIED'],
   ] as const) {
     test(`${implementation}: a call that ends as ${title} says so with its message`, async (t) => {
       const target = await rawGrpc(t, (stream) => {
