@@ -22,7 +22,13 @@ function bytesOf(...writes: ((codec: ProxyCodec, out: ByteWriter) => void)[]): B
 
 const handshake = (of: ProxyCodec, out: ByteWriter): void =>
   of.writeHandshake(
-    { supportedVersions: [2, 1], proxyId: 'raw', proxyVersion: '1', config: undefined, supportedEncodings: [] },
+    {
+      supportedVersions: [2, 1],
+      proxyId: 'raw',
+      proxyVersion: '1',
+      config: undefined,
+      supportedEncodings: [],
+    },
     out,
   )
 const ping = (of: ProxyCodec, out: ByteWriter): void => of.writePing(7, 1, out)
@@ -117,7 +123,9 @@ test('a configuration that is no JSON ends the stream and is not taken for appli
   const agent = new ScriptedAgent()
   const call = new Call(await served(t, agent), `${SERVICE}/ProcessStream`)
   /* configure { config_json: "{" }, then a ping. */
-  call.stream.write(Buffer.concat([bytesOf(handshake), Buffer.from('000000000552030a017b', 'hex'), bytesOf(ping)]))
+  call.stream.write(
+    Buffer.concat([bytesOf(handshake), Buffer.from('000000000552030a017b', 'hex'), bytesOf(ping)]),
+  )
   await eventually('the end', () => call.status !== undefined)
   assert.notEqual(call.status, '0')
   assert.equal(agent.configurations.length, 0)
@@ -241,4 +249,3 @@ test('a client that does not speak HTTP/2 is dropped', async (t) => {
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   await eventually('the socket is closed', () => isClosed)
 })
-

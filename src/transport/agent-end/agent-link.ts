@@ -214,7 +214,9 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       protocolVersion: success ? PROTOCOL_VERSION : 0,
       capabilities: this.#options.capabilities(),
       success,
-      error: success ? undefined : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
+      error: success
+        ? undefined
+        : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
       encoding,
     }
     this.#codec.writeHandshakeResponse(response, this.#out.open())

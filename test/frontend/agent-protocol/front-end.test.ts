@@ -206,9 +206,11 @@ test('a body over the limit of its route is refused, or let through with a note'
 test('headers that come again under an id in use are inspected as a request of their own', async () => {
   const { link, send, pool, dispatcher } = setUp()
   await send(requestHeaders('trace-1'))
+  const first = pool.sent[0]!.event.correlationId
   pool.reply()
   await turn()
   await send(requestHeaders('trace-1', { uri: '/evil' }))
+  assert.notEqual(pool.sent[0]!.event.correlationId, first)
   pool.reply({ decision: { kind: 'block', status: 403 } })
   await turn()
   assert.deepEqual(
