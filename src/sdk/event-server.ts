@@ -47,7 +47,9 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   readonly #clock: Clock
   readonly #links = new Map<ProxyLink, ServedLink>()
   readonly #table: RequestTable
-  readonly #idleWaiters: (() => void)[] = []
+  /** Drains that wait for the next change. */
+  readonly #drainWaiters: (() => void)[] = []
+  #latestWorkAt = Number.NEGATIVE_INFINITY
   #isDraining = false
   readonly workload: Workload
 
@@ -116,7 +118,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     this.#links.delete(link)
     for (const request of [...served.requests.values()]) this.#finishEarly(request as R, 'link-closed')
     this.#responder.linkClosed?.(link, reason)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
   }
 
   onEvent(event: AgentEvent, link: ProxyLink): void {
@@ -145,19 +147,20 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   }
 
   /**
-   * Refuses new links and resolves once nothing runs or waits, or after `timeoutMs`. Events of the open links are
-   * still answered: only the proxy knows which of its requests have more to come.
+   * Refuses new links and resolves once nothing runs or waits and no event came for `lingerMs`, or every proxy has left, or
+   * after `timeoutMs`. Until then events of the open links are answered: proxies learn of a drain while events of
+   * theirs are on the way, and only they know which requests have more to come.
    */
-  async drain(timeoutMs: number): Promise<void> {
+  async drain(timeoutMs: number, lingerMs = 0): Promise<void> {
     this.#isDraining = true
-    if (this.#isIdle) return
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.setTimer(timeoutMs, resolve)
-      this.#idleWaiters.push(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
+    const since = this.#clock.now()
+    const deadlineAt = since + timeoutMs
+    while (this.#links.size > 0) {
+      const now = this.#clock.now()
+      const quietAt = Math.max(since, this.#latestWorkAt) + lingerMs
+      if (now >= deadlineAt || (this.#isIdle && now >= quietAt)) return
+      await this.#change(this.#isIdle ? Math.min(quietAt, deadlineAt) - now : deadlineAt - now)
+    }
   }
 
   /** Ends every link at once, flushing what was answered. Call after {@link drain}. */
@@ -170,6 +173,17 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   get #isIdle(): boolean {
     if (this.workload.inFlight > 0) return false
     return this.waiting === 0
+  }
+
+  /** Resolves when the last handler has finished or a link has gone, or after `timeoutMs`. */
+  #change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(timeoutMs, resolve)
+      this.#drainWaiters.push(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   #take(work: Work, link: ProxyLink): void {
@@ -222,6 +236,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   #call(work: Work, request: R): AgentReply | Promise<AgentReply> {
     this.workload.started()
     request.startedAt = this.#clock.now()
+    this.#latestWorkAt = request.startedAt
     try {
       if (work.kind === 'malformed') return this.#responder.failure(work, work.error, request.served.link)
       return this.#responder.respond(work, request)
@@ -247,7 +262,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     this.workload.finished(tookMs)
     /* A settled handler may be what a drain waits for; an ended request was told so and gets no answer. */
     if (request.phase === 'ended') {
-      this.#wakeIdleWaiters()
+      this.#wakeDrains()
       return undefined
     }
     this.#reply(work, request.served.link, reply)
@@ -263,7 +278,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     request.phase = 'idle'
     if (request.isKept) this.#table.rest(request)
     else this.#table.remove(request)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
     return undefined
   }
 
@@ -297,12 +312,12 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     request.served.waiting -= request.backlog?.length ?? 0
     request.backlog = undefined
     this.#responder.ended(request, end, reason)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
   }
 
-  #wakeIdleWaiters(): void {
-    if (this.#idleWaiters.length === 0 || !this.#isIdle) return
-    for (const wake of this.#idleWaiters.splice(0)) wake()
+  #wakeDrains(): void {
+    if (this.#drainWaiters.length === 0 || !this.#isIdle) return
+    for (const wake of this.#drainWaiters.splice(0)) wake()
   }
 }
 
