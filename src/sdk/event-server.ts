@@ -4,8 +4,10 @@ import { WeirError } from '../core/errors.ts'
 import type { AgentEvent } from '../core/event.ts'
 import type { AgentReply } from '../core/reply.ts'
 import type { ProxyLink, ProxyLinkHandler } from '../transport/proxy-link.ts'
+import { ChangeSignal } from './change-signal.ts'
 import { fitReply } from './fit-reply.ts'
 import { RequestTable } from './request-table.ts'
+import type { Responder } from './responder.ts'
 import type { RequestEnd, ServedLink, ServedRequest, Work } from './served-request.ts'
 import { Workload } from './workload.ts'
 
@@ -14,21 +16,6 @@ import { Workload } from './workload.ts'
  * that does not read its answers; this is the bound for one that floods a few requests.
  */
 const MAX_WAITING_PER_LINK = 16_384
-
-/** What answers the events of an {@link EventServer}: an author's handlers, or a chain of other agents. */
-export interface Responder<R extends ServedRequest> {
-  /** Makes the record of a request that is not listed; `event` is its first, or one after it was forgotten. */
-  start(served: ServedLink, event: AgentEvent): R
-  /** Exactly one answer per event. May throw or reject. */
-  respond(event: AgentEvent, request: R): AgentReply | Promise<AgentReply>
-  /** The answer to an event that failed: never an allow. Must not throw. */
-  failure(work: Work, error: unknown, link: ProxyLink): AgentReply
-  /** A listed request is over. Must not throw. */
-  ended(request: R, end: RequestEnd, reason: CancelReason | undefined): void
-  configure(config: unknown, version: string | undefined, isInitial: boolean, link: ProxyLink): Promise<void>
-  linkOpened?(link: ProxyLink): void
-  linkClosed?(link: ProxyLink, reason: WeirError): void
-}
 
 export interface EventServerOptions {
   readonly clock: Clock
@@ -47,16 +34,16 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   readonly #clock: Clock
   readonly #links = new Map<ProxyLink, ServedLink>()
   readonly #table: RequestTable
-  /** Drains that wait for the next change. */
-  readonly #drainWaiters: (() => void)[] = []
+  /** A handler has finished, or a link has gone, and nothing runs. For drains. */
+  readonly #idle: ChangeSignal
   #latestWorkAt = Number.NEGATIVE_INFINITY
   #isDraining = false
-  readonly workload: Workload
+  readonly workload = new Workload()
 
   constructor(responder: Responder<R>, options: EventServerOptions) {
     this.#responder = responder
     this.#clock = options.clock
-    this.workload = new Workload()
+    this.#idle = new ChangeSignal(options.clock)
     this.#table = new RequestTable({
       clock: options.clock,
       capacity: options.maxRequests ?? 100_000,
@@ -159,7 +146,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
       const now = this.#clock.now()
       const quietAt = Math.max(since, this.#latestWorkAt) + lingerMs
       if (now >= deadlineAt || (this.#isIdle && now >= quietAt)) return
-      await this.#change(this.#isIdle ? Math.min(quietAt, deadlineAt) - now : deadlineAt - now)
+      await this.#idle.wait(this.#isIdle ? Math.min(quietAt, deadlineAt) - now : deadlineAt - now)
     }
   }
 
@@ -173,17 +160,6 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   get #isIdle(): boolean {
     if (this.workload.inFlight > 0) return false
     return this.waiting === 0
-  }
-
-  /** Resolves when the last handler has finished or a link has gone, or after `timeoutMs`. */
-  #change(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.setTimer(timeoutMs, resolve)
-      this.#drainWaiters.push(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
   }
 
   #take(work: Work, link: ProxyLink): void {
@@ -316,8 +292,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   }
 
   #wakeDrains(): void {
-    if (this.#drainWaiters.length === 0 || !this.#isIdle) return
-    for (const wake of this.#drainWaiters.splice(0)) wake()
+    if (this.#idle.isAwaited && this.#isIdle) this.#idle.notify()
   }
 }
 

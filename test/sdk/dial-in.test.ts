@@ -48,7 +48,7 @@ function dial(t: TestContext, address: string, options: DialInOptions = {}) {
     ...options,
     onState: (state, connection) => void states.push([state, connection]),
   })
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   return { running, states }
 }
 

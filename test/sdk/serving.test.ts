@@ -53,7 +53,7 @@ for (const wire of WIRES) {
     handshake: Partial<HandshakeOptions> = {},
   ) {
     const running = await wire.serve(t, { name: 'waf', ...agent }, { probe: {}, ...options })
-    t.after(() => running.close({ timeoutMs: 100 }))
+    t.after(() => running.close({ timeoutMs: 0 }))
     const dial = (): Promise<Connection> =>
       wire.dialer(running, { ...HANDSHAKE, ...handshake }).dial(AbortSignal.timeout(5000))
     return { running, dial, connection: await dial() }
@@ -245,7 +245,7 @@ test('a proxy that does not read is not worked for', async (t) => {
     },
     { probe: {} },
   )
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   const { connect } = await import('node:net')
   const socket = connect(running.address.replace('unix:', ''))
   t.after(() => socket.destroy())
