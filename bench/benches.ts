@@ -10,4 +10,10 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   'pool-grpc': () => import('./pool-grpc.ts'),
   'pool-peer': () => import('./pool-peer.ts'),
   'agent-peer': () => import('./agent-peer.ts'),
+  'pool-reverse': () => import('./pool-reverse.ts'),
+  tail: () => import('./tail.ts'),
+  growth: () => import('./growth.ts'),
+  body: () => import('./body.ts'),
+  memory: () => import('./memory.ts'),
+  pick: () => import('./pick.ts'),
 }

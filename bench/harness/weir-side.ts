@@ -22,20 +22,25 @@ export const HANDSHAKE: HandshakeOptions = {
 /** The shipped path below the front ends: dispatcher, pipeline, pool and transport, with real deadlines. */
 export interface WeirSide {
   /** One request of one event, from open to close, its verdict looked at. */
-  request(): Promise<boolean>
+  readonly request: () => Promise<boolean>
   /** One event of a request of its own. */
-  ask(event: (correlationId: string) => AgentEvent): Promise<boolean>
+  readonly ask: (event: (correlationId: string) => AgentEvent) => Promise<boolean>
   close(): Promise<void>
 }
 
 export const CONNECTIONS = 4
+
+/** Agents that dial in: hands their connections to the pool. */
+export interface AgentSource {
+  feed(pool: ConnectionPool): Promise<void>
+}
 
 /**
  * Connects to one agent and waits until all connections are there. `proof`: a request header that only the agent's
  * handler sets; a verdict without it counts as failed, so a benchmark that bypasses the agent cannot pass.
  */
 export async function weirSide(
-  dialer: () => Dialer,
+  source: (() => Dialer) | AgentSource,
   proof: string,
   connections = CONNECTIONS,
 ): Promise<WeirSide> {
@@ -48,8 +53,10 @@ export async function weirSide(
   const wheel = new TimerWheel(systemClock)
   const around = { clock: systemClock, random: systemRandom, probe }
   const settings = poolSettings({ connections, maxConcurrentPerConnection: 1000, slowStartMs: 0 })
-  const pool = new ConnectionPool({ agent: 'ref', settings, around, nextDialer: dialer })
+  const dialed = typeof source === 'function' ? { nextDialer: source } : {}
+  const pool = new ConnectionPool({ agent: 'ref', settings, around, ...dialed })
   pool.start()
+  if (typeof source !== 'function') await source.feed(pool)
   const policy: AgentPolicy = {
     name: 'ref',
     events: new Set(['request-headers']),
@@ -74,7 +81,8 @@ export async function weirSide(
     const scope = dispatcher.open(over, facts)
     const verdict = await dispatcher.dispatch(event(scope.correlationId), scope)
     dispatcher.close(scope, undefined)
-    return verdict.decision.kind === 'allow' && verdict.requestHeaders[0]?.name === proof
+    if (verdict.decision.kind !== 'allow') return false
+    return over === bodyChain || verdict.requestHeaders[0]?.name === proof
   }
   const side: WeirSide = {
     request: () => asking(requestHeaders, chain),

@@ -62,9 +62,10 @@ export interface LimitView {
   readonly key: string
   readonly ratePerSecond: number
   readonly burst: number
+  readonly cost: 'event' | 'byte'
   readonly isShadow: boolean
-  /** Buckets in memory. */
-  readonly buckets: number
+  /** Whole tokens left; absent where each client, route or session has a bucket of its own. */
+  readonly remaining?: number | undefined
 }
 
 export interface BanView {

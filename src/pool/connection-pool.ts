@@ -34,6 +34,8 @@ export interface ConnectionPoolParts {
   readonly config?: AgentConfig | undefined
   /** The pool this one takes over from: breaker, sessions and counters go on, so a reload forgets nothing. */
   readonly successorOf?: ConnectionPool | undefined
+  /** Told of every connection as it becomes ready. */
+  readonly onReady?: ((live: LiveConnection) => void) | undefined
 }
 
 const NO_CONFIG: AgentConfig = { config: undefined, version: undefined }
@@ -65,12 +67,15 @@ export class ConnectionPool implements ManagedPool {
   #visitAt = Number.POSITIVE_INFINITY
   #drained: Promise<void> | undefined
   #becomeReady!: () => void
+  readonly #onReady: ((live: LiveConnection) => void) | undefined
+  #isStarted = false
 
   constructor(parts: ConnectionPoolParts) {
     const { agent, settings, around, nextDialer, successorOf: old } = parts
     const { random, probe, clock } = around
     this.agent = agent
     this.#around = around
+    this.#onReady = parts.onReady
     this.#settings = settings
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
@@ -104,12 +109,14 @@ export class ConnectionPool implements ManagedPool {
   }
 
   start(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
     void this.#sessions?.load()
     this.#keeper?.start()
   }
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
-    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.#refusal() ?? 'full'
+    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.refusal() ?? 'full'
     return this.#lease(hints)
   }
 
@@ -149,6 +156,7 @@ export class ConnectionPool implements ManagedPool {
       epoch: incarnation?.epoch ?? 0,
     })
     for (const old of replaced) this.#retire(old)
+    if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
     this.#room.serve(live)
     return undefined
   }
@@ -162,7 +170,7 @@ export class ConnectionPool implements ManagedPool {
 
   pushConfig(config: unknown, version?: string): ConfigPush {
     this.#config = { config, version }
-    const push = this.#pusher.push(config, version, this.#roster.ready)
+    const push = this.#pusher.push(this.#config, this.#roster.ready)
     this.#visitAt = 0
     return push
   }
@@ -193,7 +201,7 @@ export class ConnectionPool implements ManagedPool {
     if (this.#sessions?.visit(now) === true || due !== undefined) nextAt = now
     this.#visitAt = nextAt
     /* Trials fall due and reports run out by time alone. */
-    if (this.#room.size > 0) for (const live of this.#roster.ready) this.#room.serve(live)
+    if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
   }
 
   snapshot(): PoolSnapshot {
@@ -233,7 +241,7 @@ export class ConnectionPool implements ManagedPool {
       return this.#leaseSession(hints, sessionKey, this.#sessions, now)
     }
     const live = this.#roster.pick(hints)
-    if (live === undefined) return this.#refusal() ?? 'full'
+    if (live === undefined) return this.refusal() ?? 'full'
     return this.#breaker.admit(now) ? live.take() : 'breaker-open'
   }
 
@@ -255,13 +263,14 @@ export class ConnectionPool implements ManagedPool {
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
     const live = wanted ?? this.#roster.pick(hints)
-    if (live === undefined) return this.#refusal() ?? 'full'
+    if (live === undefined) return this.refusal() ?? 'full'
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
     return live.take()
   }
 
-  #refusal(): Refusal | undefined {
+  /** Why a caller with no wishes would not get a connection now; undefined: it would. */
+  refusal(): Refusal | undefined {
     return this.#drained === undefined ? this.#roster.refusal() : 'draining'
   }
 
@@ -283,6 +292,7 @@ export class ConnectionPool implements ManagedPool {
     this.#counters.connected++
     this.#visitAt = Math.min(this.#visitAt, live.visit(now))
     this.#becomeReady()
+    this.#onReady?.(live)
     probe.connectionOpened?.(this.agent, live.id, connection.transport, connection.peer)
     return live
   }
@@ -295,14 +305,14 @@ export class ConnectionPool implements ManagedPool {
     this.#room.release(connection)
   }
 
-  #onDialed(slot: Slot, connection: Connection, dialer: Dialer): void {
+  #onDialed(slot: Slot, connection: Connection): void {
     const { random, clock } = this.#around
     const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
     const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
     const live = this.#admit(connection, {
       ...this.#origin(),
       slot,
-      home: dialer.endpoint,
+      home: connection.peer,
       instance: undefined,
       epoch: 0,
       retireAt: clock.now() + shortened(maxConnectionAgeMs),
@@ -311,8 +321,7 @@ export class ConnectionPool implements ManagedPool {
     const replaced = this.#keeper!.filled(slot)
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
-    if (this.#dialledWith.get(slot) !== this.#config)
-      this.#pusher.push(this.#config.config, this.#config.version, [live])
+    if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
     this.#room.serve(live)
   }
 
@@ -337,7 +346,7 @@ export class ConnectionPool implements ManagedPool {
         this.#dialledWith.set(slot, this.#config)
         return nextDialer(this.#config)
       },
-      onDialed: (slot, connection, dialer) => this.#onDialed(slot, connection, dialer),
+      onDialed: (slot, connection) => this.#onDialed(slot, connection),
       onDialFailed: (endpoint, error, retryInMs) => {
         this.#counters.dialFailures++
         probe.dialFailed?.(this.agent, endpoint, error.message, retryInMs)

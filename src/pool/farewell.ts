@@ -87,6 +87,7 @@ export class Farewell {
   }
 
   #finish(): void {
+    this.#isClosing = true
     this.#deadline?.cancel()
     this.#linger?.cancel()
     this.#resolve()

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
 import { migrate } from './schema/migrate.ts'
@@ -18,6 +20,9 @@ const WAL_PAGES = 4096
  * deletes or replaces a file.
  */
 export function openDatabase(options: DatabaseOptions): Database {
+  const folder = dirname(options.path)
+  if (!existsSync(folder))
+    throw new WeirError('STORAGE', `${options.path} cannot be opened: make its folder ${folder} first`)
   const database = new SqliteDatabase(options.path, { timeout: options.busyTimeoutMs })
   try {
     database.pragma('journal_mode = WAL')
@@ -36,7 +41,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
 function mustBeWhole(database: Database, path: string): void {
   const findings = database.pragma('quick_check(3)') as readonly { readonly quick_check: string }[]
-  const text = findings.map((finding) => finding.quick_check).join('; ')
+  const text = findings.map((finding) => finding.quick_check.replaceAll('\n', ' ')).join('; ')
   if (text === 'ok') return
   throw new WeirError(
     'STORAGE',

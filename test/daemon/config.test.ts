@@ -90,7 +90,7 @@ routes: []
 
 test('an unknown option far from every known one lists the known ones', async (t) => {
   const [line] = await problems(t, `${MINIMAL}storage: { path: ./a.db, zebra: 1 }\n`)
-  assert.match(line ?? '', /storage\.zebra: unknown option; known: path$/)
+  assert.match(line ?? '', /storage\.zebra: unknown option; known: path, /)
 })
 
 test('mistakes inside an entry that may be a text or a mapping name the inner option', async (t) => {
@@ -158,7 +158,7 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
   ],
   [
     'a socket path longer than the system takes',
-    MINIMAL.replace('grpc://127.0.0.1:50061', `unix:/tmp/${'x'.repeat(120)}`),
+    MINIMAL.replace('grpc://127.0.0.1:50061', `unix:./${'x'.repeat(100)}`),
     /longer than 107 bytes/,
   ],
   ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],

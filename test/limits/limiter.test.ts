@@ -23,6 +23,7 @@ describe('limiter', () => {
         code: 'RATE_LIMITED',
         retryAfterMs: 500,
         limit: 10,
+        ratePerSecond: 2,
         remaining: 0,
         resetMs: 5000,
         rule: 'events',

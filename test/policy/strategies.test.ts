@@ -216,6 +216,16 @@ describe('round-robin', () => {
     )
   })
 
+  it('spreads the turns of equal low weights over the laps, so no pick waits for a whole lap', () => {
+    const picker = strategyNamed('round-robin').build(candidates(256, { weight: 0.1 }), seededRandom(4))
+    let before = picker.pick(ANY)
+    for (let turn = 0; turn < 2000; turn++) {
+      const index = picker.pick(ANY)
+      assert.ok((index - before + 256) % 256 < 128)
+      before = index
+    }
+  })
+
   it('does not repay a candidate for the time it was unavailable', () => {
     const pool = candidates(4)
     pool[0]!.isAvailable = false

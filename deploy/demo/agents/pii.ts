@@ -1,11 +1,12 @@
-import { allow, replaceBody } from '../../../src/sdk/answer.ts'
-import { dialIn } from '../../../src/sdk/dial-in.ts'
+import { allow, dialIn, replaceBody } from '../../../src/index.ts'
 import { untilStopped } from '../child-side.ts'
 import { maskCardNumbers } from './card-numbers.ts'
 
 /* Masks payment card numbers in responses. Dials in to Weir and proves itself with a token. */
 
+const { WEIR_DEMO_REVERSE_SOCKET = './agents.sock', WEIR_DEMO_PII_TOKEN } = process.env
 const agent = dialIn(
+  `unix:${WEIR_DEMO_REVERSE_SOCKET}`,
   {
     name: 'pii',
     version: '1.0.0',
@@ -17,9 +18,6 @@ const agent = dialIn(
       return masked === text ? allow() : replaceBody(Buffer.from(masked, 'latin1')).addTag('card-number')
     },
   },
-  {
-    address: `unix:${process.env['WEIR_DEMO_REVERSE_SOCKET'] ?? './agents.sock'}`,
-    token: process.env['WEIR_DEMO_PII_TOKEN'],
-  },
+  { token: WEIR_DEMO_PII_TOKEN },
 )
 untilStopped(() => agent.close())

@@ -1,5 +1,4 @@
-import { type Answer, allow, block } from '../../../src/sdk/answer.ts'
-import { serveGrpc } from '../../../src/sdk/serve-grpc.ts'
+import { type Answer, allow, block, serveGrpc } from '../../../src/index.ts'
 import { untilStopped } from '../child-side.ts'
 import { attacksIn } from './attack-patterns.ts'
 
@@ -13,14 +12,12 @@ function verdictOn(text: string, isForm: boolean): Answer {
     .addRule(...rules)
 }
 
-const server = await serveGrpc(
-  {
-    name: 'waf',
-    version: '1.0.0',
-    onRequestHeaders: (event) => verdictOn(event.uri, true),
-    /* Weir holds the whole body for us (body.mode: buffer), so nothing hides between two chunks. */
-    onRequestBody: (chunk) => verdictOn(Buffer.from(chunk.data).toString('utf8'), true),
-  },
-  { host: '127.0.0.1', port: Number(process.env['WEIR_DEMO_WAF_PORT'] ?? 0) },
-)
+const { WEIR_DEMO_WAF_PORT = '0' } = process.env
+const server = await serveGrpc(`127.0.0.1:${WEIR_DEMO_WAF_PORT}`, {
+  name: 'waf',
+  version: '1.0.0',
+  onRequestHeaders: (event) => verdictOn(event.uri, true),
+  /* Weir holds the whole body for us (body.mode: buffer), so nothing hides between two chunks. */
+  onRequestBody: (chunk) => verdictOn(Buffer.from(chunk.data).toString('utf8'), true),
+})
 untilStopped(() => server.close(), { port: server.port })

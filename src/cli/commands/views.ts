@@ -73,7 +73,8 @@ export function addViewCommands(program: Command): void {
               ['KEY', (limit) => limit.key],
               ['RATE', (limit) => `${limit.ratePerSecond}/s`],
               ['BURST', (limit) => limit.burst],
-              ['BUCKETS', (limit) => limit.buckets],
+              ['PER', (limit) => limit.cost],
+              ['LEFT', (limit) => limit.remaining ?? '-'],
               ['MODE', (limit) => (limit.isShadow ? 'shadow' : 'enforced')],
             ]),
       )

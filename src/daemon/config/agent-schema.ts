@@ -133,6 +133,22 @@ const queue = section(
   'Events that find every connection busy.',
 )
 
+const sessions = section(
+  {
+    idleTtlMs: durationMs(
+      300_000,
+      'Time without use after which a session ends. Default 300,000.',
+    ).optional(),
+    maxSessions: count(
+      1,
+      10_000_000,
+      100_000,
+      'Sessions kept; the one unused longest gives way. Default 100,000.',
+    ).optional(),
+  },
+  'Sticky sessions: requests with the same session key keep going to the same connection (see sessionKey).',
+)
+
 /** Options an agent has and `defaults` may preset for all of them. */
 export const sharedShape = {
   events: list(
@@ -163,6 +179,7 @@ export const sharedShape = {
   queue: queue.optional(),
   breaker: breaker.optional(),
   reconnect: reconnect.optional(),
+  sessions: sessions.optional(),
   slowStartMs: durationMs(
     10_000,
     'Time in which a new connection reaches its full share of traffic. Default 10,000.',

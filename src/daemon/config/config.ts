@@ -1,10 +1,10 @@
 import type { BackoffOptions } from '../../core/backoff.ts'
 import type { EventKind } from '../../core/event.ts'
-import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
+import type { HttpFrontendOptions, SessionKeySource } from '../../frontend/http/options.ts'
 import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
 import type { StrategyName } from '../../policy/picker.ts'
+import type { StoreFailurePolicy } from '../../proxy/limits/leased-buckets.ts'
 import type { LimitRule } from '../../proxy/limits/limit-rule.ts'
-import type { StoreFailurePolicy } from '../../proxy/limits/limiter.ts'
 import type { Address, BindAddress, Endpoint } from './addresses.ts'
 
 /** A checked configuration with every default filled in and every path absolute. Deeply frozen. */
@@ -20,7 +20,10 @@ export interface Config {
   readonly agents: readonly AgentConfig[]
   readonly routes: readonly RouteConfig[]
   readonly drainTimeoutMs: number
+  /** Milliseconds between not ready and closing the listeners. */
+  readonly drainDelayMs: number
   readonly maxOpenRequests: number
+  readonly sessionKey: SessionKeySource | undefined
   readonly log: LogConfig
 }
 
@@ -30,6 +33,7 @@ export interface ListenConfig {
   readonly socket: Address | undefined
   readonly reverse: readonly ReverseListenConfig[]
   readonly admin: Address | undefined
+  readonly socketMode: 0o600 | 0o660
 }
 
 export interface ReverseListenConfig {
@@ -94,6 +98,7 @@ export interface AgentConfig {
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
   readonly reconnect: BackoffOptions
+  readonly sessions: { readonly idleTtlMs: number; readonly maxSessions: number }
   readonly slowStartMs: number
   readonly heartbeatMs: number
   /** Infinity: never replaced for its age. */

@@ -53,6 +53,7 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
     if (address !== undefined) claim(address, ['listen', name], `listen.${name}`)
   if (listen.socket !== undefined && listen.socket.kind !== 'unix')
     report(['listen', 'socket'], 'expected a Unix socket; example: unix:./run/weir.sock')
+  if (listen.http?.kind === 'unix') report(['listen', 'http'], 'expected host:port; example: 127.0.0.1:8080')
   if (listen.grpc?.kind === 'unix')
     report(
       ['listen', 'grpc'],
@@ -92,6 +93,8 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
         `${formatAddress(address)} can be reached from other machines and the admin API has no login; use 127.0.0.1 or a Unix socket, or write { address: ..., allowRemote: true }`,
       )
   }
+  if (input.http !== undefined && listen.http === undefined)
+    report(['http'], 'has no effect: listen.http is not set; remove it', 'key')
   if (listen.http === undefined && listen.grpc === undefined && listen.socket === undefined)
     report(['listen'], 'nothing would be served; give at least one of http, grpc, socket', 'key')
 }

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { count, durationMs, expected, flag, list, section, text } from './fields.ts'
+import { count, durationMs, flag, list, section, text } from './fields.ts'
 
 const upstream = section(
   {
@@ -43,16 +42,6 @@ const webSocket = section(
 /** The HTTP front end beside its address. */
 export const httpSchema = section(
   {
-    sessionKey: z
-      .string({ error: expected('client-address, header:NAME or cookie:NAME', 'header:x-user') })
-      .regex(/^(client-address|header:[a-z0-9-]+|cookie:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$/, {
-        error: expected('client-address, header:NAME (lower case) or cookie:NAME', 'header:x-user'),
-      })
-      .meta({
-        description: 'What names the session of a request, for sticky agents. Default: nothing.',
-        examples: ['cookie:sid'],
-      })
-      .optional(),
     trustedProxies: list(
       text('an address or CIDR range', '10.0.0.0/8', 'Address or CIDR range of a proxy in front of Weir.'),
       'addresses or CIDR ranges',

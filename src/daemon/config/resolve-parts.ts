@@ -1,4 +1,4 @@
-import type { HttpFrontendOptions, SessionKeySource } from '../../frontend/http/options.ts'
+import type { SessionKeySource } from '../../frontend/http/options.ts'
 import type { LimitKey, LimitRule } from '../../proxy/limits/limit-rule.ts'
 import type { ConfigInput } from './schema.ts'
 
@@ -25,12 +25,7 @@ function limitKey(text: string): LimitKey {
   return { by: text as 'agent' | 'route' | 'session' }
 }
 
-export function httpOptions(http: ConfigInput['http']): HttpFrontendOptions {
-  const { sessionKey, ...rest } = http ?? {}
-  return { ...defined(rest), ...(sessionKey !== undefined && { sessionKey: sessionSource(sessionKey) }) }
-}
-
-function sessionSource(text: string): SessionKeySource {
+export function sessionSource(text: string): SessionKeySource {
   const [from, name = ''] = text.split(':')
   if (from === 'header' || from === 'cookie') return { from, name }
   return { from: 'client-address' }

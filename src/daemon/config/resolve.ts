@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { EventKind } from '../../core/event.ts'
+import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
 import type { Address, BindAddress, Endpoint } from './addresses.ts'
 import type { EventName } from './agent-schema.ts'
 import type { AgentConfig, AgentOrigin, Config, ReverseListenConfig, RouteConfig } from './config.ts'
 import type { OptionPath, Report } from './problem.ts'
-import { defined, httpOptions, limitRule } from './resolve-parts.ts'
+import { defined, limitRule, sessionSource } from './resolve-parts.ts'
 import type { ConfigInput } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
@@ -104,6 +105,10 @@ export function resolveConfig(
       maxWaiters: agent.queue?.maxWaiters ?? shared.queue?.maxWaiters ?? 1000,
       breaker: defined({ ...shared.breaker, ...agent.breaker }),
       reconnect: defined({ ...shared.reconnect, ...agent.reconnect }),
+      sessions: {
+        idleTtlMs: agent.sessions?.idleTtlMs ?? shared.sessions?.idleTtlMs ?? 300_000,
+        maxSessions: agent.sessions?.maxSessions ?? shared.sessions?.maxSessions ?? 100_000,
+      },
       slowStartMs: agent.slowStartMs ?? shared.slowStartMs ?? 10_000,
       heartbeatMs: agent.heartbeatMs ?? shared.heartbeatMs ?? 10_000,
       maxConnectionAgeMs: agent.maxConnectionAgeMs ?? shared.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
@@ -127,8 +132,9 @@ export function resolveConfig(
       socket: listener(input.listen.socket),
       reverse,
       admin: listener(admin && 'address' in admin ? admin.address : admin),
+      socketMode: input.listen.socketMode === '0660' ? 0o660 : 0o600,
     },
-    http: httpOptions(input.http),
+    http: defined(input.http ?? {}) as HttpFrontendOptions,
     storage: {
       path: resolve(folder, input.storage?.path ?? 'weir.db'),
       maxBuckets: input.storage?.maxBuckets ?? 100_000,
@@ -137,6 +143,8 @@ export function resolveConfig(
     agents: Object.entries(input.agents ?? {}).map(([name, agent]) => agentConfig(name, agent)),
     routes: (input.routes ?? []).map(routeConfig),
     drainTimeoutMs: input.drainTimeoutMs ?? 30_000,
+    drainDelayMs: input.drainDelayMs ?? 0,
+    sessionKey: input.sessionKey === undefined ? undefined : sessionSource(input.sessionKey),
     maxOpenRequests: input.maxOpenRequests ?? 10_000,
     log: { level: input.log?.level ?? 'info', sampleAllows: input.log?.sampleAllows ?? 1 },
     files,

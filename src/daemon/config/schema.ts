@@ -62,6 +62,10 @@ const listen = section(
       'Where agents dial in.',
     ).optional(),
     admin: adminListener.optional(),
+    socketMode: choice(
+      ['0600', '0660'],
+      'Mode of the socket files of socket and reverse: this user, or its group too. Default 0600.',
+    ).optional(),
   },
   'Where Weir listens.',
 )
@@ -104,6 +108,16 @@ export const configSchema = section(
   {
     listen,
     http: httpSchema.optional(),
+    sessionKey: z
+      .string({ error: expected('client-address, header:NAME or cookie:NAME', 'header:x-user') })
+      .regex(/^(client-address|header:[a-z0-9-]+|cookie:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$/, {
+        error: expected('client-address, header:NAME (lower case) or cookie:NAME', 'header:x-user'),
+      })
+      .meta({
+        description: 'What names the session of a request, for sticky agents. Default: nothing.',
+        examples: ['cookie:sid'],
+      })
+      .optional(),
     storage: section(
       {
         path: text(
@@ -139,6 +153,10 @@ export const configSchema = section(
       .optional(),
     routes: list(route, 'routes', '[{ match: { path: /* }, agents: [waf] }]', 'Routes.').optional(),
     drainTimeoutMs: durationMs(30_000, 'Time for requests in flight at shutdown. Default 30,000.').optional(),
+    drainDelayMs: durationMs(
+      5000,
+      'Time between "not ready" and closing the listeners, for load balancers to notice. Default 0.',
+    ).optional(),
     maxOpenRequests: count(1, 10_000_000, 10_000, 'Requests open at once. Default 10,000.').optional(),
     log: section(
       {

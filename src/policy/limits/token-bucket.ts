@@ -19,6 +19,8 @@ export interface Stretch {
 
 /** Tokens; absorbs rounding of fractions. It bounds the error once, not once per take. */
 const EPSILON = 1e-6
+/** Of the burst: what a lightly used bucket reaches for. */
+const LEAVING_REST = 0.75
 /** Tokens; positions are counted anew beyond it, so that fractions keep their precision over years. */
 const REBASE_ABOVE = 1e6
 
@@ -140,17 +142,27 @@ export class TokenBucket {
     return this.#refillMs(this.debt(nowMs))
   }
 
-  /** Tokens to ask for so that `reserve` above the present debt and `aheadMs` of refill are covered. */
+  /**
+   * Tokens to ask for, negative: to give back, so that `reserve` above the present debt and `aheadMs` of refill
+   * are covered. A bucket with more than half its tokens leaves a quarter of the burst to other holders.
+   */
   wanted(nowMs: number, reserve: number, aheadMs: number): number {
     const debt = this.debt(nowMs)
-    return Math.min(this.burst, debt + reserve) + this.#perMs * aheadMs - debt - this.held(nowMs)
+    const near = Math.min(this.burst, debt + reserve)
+    const far = near + this.#perMs * aheadMs
+    const reach = debt > this.burst / 2 ? far : Math.min(far, Math.max(near, LEAVING_REST * this.burst))
+    return reach - debt - this.held(nowMs)
   }
 
   /** Takes over what the store let go of. */
   grant(stretch: Stretch): void {
     this.#rebase(stretch.atMs)
     this.#tail = stretch.tail
-    if (stretch.to <= stretch.from) return
+    if (stretch.to <= stretch.from) {
+      /* Nothing yet, but now it is known what others, or this process before its restart, spent. */
+      if (this.#position === Number.NEGATIVE_INFINITY) this.#enter(stretch.from, stretch.from)
+      return
+    }
     if (stretch.isContiguous && this.#nextTo >= 0) {
       this.#nextTo = stretch.to
     } else if (stretch.isContiguous && this.#ceiling > 0) {

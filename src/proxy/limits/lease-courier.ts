@@ -84,9 +84,9 @@ export class LeaseCourier {
     return this.#lastError
   }
 
-  /** Checkpoints and returns not sent yet. */
+  /** Asks that wait to be sent, and calls on their way. */
   get backlog(): number {
-    return this.#later.length - this.#laterHead
+    return this.#laterCount + this.#urgent.length + this.#urgentCalls + Number(this.#isSendingLater)
   }
 
   /** Asks as soon as this turn ends; in this turn if the store is immediate. */
@@ -164,9 +164,9 @@ export class LeaseCourier {
       this.#deliver(batch, () => this.#urgentCalls--)
     }
     if (this.#isSendingLater) return
-    const before = this.backlog
+    const before = this.#laterCount
     const batch = this.#takeLater()
-    const answered = before - this.backlog
+    const answered = before - this.#laterCount
     if (batch.length > 0) {
       this.#isSendingLater = true
       this.#deliver(batch, () => {
@@ -180,7 +180,11 @@ export class LeaseCourier {
   }
 
   get #isQuiet(): boolean {
-    return this.backlog === 0 && !this.#isSendingLater && this.#urgentCalls === 0 && this.#urgent.length === 0
+    return this.backlog === 0
+  }
+
+  get #laterCount(): number {
+    return this.#later.length - this.#laterHead
   }
 
   #takeLater(): CachedBucket[] {
@@ -211,7 +215,7 @@ export class LeaseCourier {
         else this.#host.granted(bucket, outcome[index]!)
       }
       /* A turn of the event loop between slices lets traffic pass. */
-      if (this.backlog > 0 && this.#urgent.length === 0) setImmediate(() => this.#pump())
+      if (this.#laterCount > 0 && this.#urgent.length === 0) setImmediate(() => this.#pump())
       else this.#pump()
     })
   }

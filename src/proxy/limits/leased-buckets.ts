@@ -211,12 +211,16 @@ export class LeasedBuckets {
   #granted(bucket: CachedBucket, grant: LeaseGrant): void {
     bucket.bucket.grant(grant)
     bucket.seq = grant.seq
+    const isNewlyContended = grant.isContended && !bucket.isContended
     bucket.isContended = grant.isContended
     const now = this.#clock.now()
     const held = bucket.bucket.held(now)
     bucket.refillAt = bucket.spent + Math.max(1, held / 2)
     if (bucket.waiters.length > 0) this.#serveWaiters(bucket, now)
-    if (bucket.isCached) return
+    if (bucket.isCached) {
+      if (isNewlyContended) this.courier.askLater(bucket)
+      return
+    }
     /* Granted after the bucket left the memory: nobody will spend it. */
     if (held > 0) this.courier.askLater(bucket)
     else this.#gone(bucket)

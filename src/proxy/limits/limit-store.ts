@@ -55,7 +55,7 @@ export interface LeaseGrant {
   readonly to: number
   readonly isContiguous: boolean
   readonly tail: number
-  /** Names this state of the bucket; to be repeated in the next ask. */
+  /** To be repeated in the next ask: says that the last stretch is one's own. 0: it is not. */
   readonly seq: number
   /** Another holder wants tokens of this bucket: hold little. */
   readonly isContended: boolean

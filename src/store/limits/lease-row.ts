@@ -86,7 +86,8 @@ export function settleRow(
   const isShort = granted + EPSILON < ask.least
   const given = isShort && granted < 1 ? 0 : granted
   const tail = debt + given
-  const seq = given > 0 || ask.owed > 0 || row === undefined ? (row?.seq ?? 0) + 1 : row.seq
+  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined
+  const seq = isNewOwner ? (row?.seq ?? 0) + 1 : row.seq
   return {
     row: {
       debt: tail,
@@ -104,7 +105,8 @@ export function settleRow(
       to: tail,
       isContiguous: isMine && ask.owed === 0,
       tail,
-      seq,
+      /* Who got nothing must not pass for the owner of the last stretch. */
+      seq: isNewOwner || isMine ? seq : 0,
       isContended,
     },
   }

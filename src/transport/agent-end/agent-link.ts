@@ -100,7 +100,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     this.#reader.setMaxPayloadBytes(MAX_GREETING_BYTES)
     const timeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS
     this.#deadline = clock.setTimer(timeoutMs, () =>
-      this.destroy(new WeirError('TIMEOUT', `${this.peer} did not greet within ${timeoutMs} ms`)),
+      this.#shut(new WeirError('TIMEOUT', `${this.peer} did not greet within ${timeoutMs} ms`)),
     )
     channel.start(this)
   }
@@ -169,7 +169,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
   }
 
   destroy(reason: WeirError): void {
-    this.#shut(reason, reason)
+    this.#shut(reason)
     this.#channel.destroy(reason)
   }
 
@@ -178,7 +178,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.destroy(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
       return
     }
     if (this.#state === 'open' && !this.#out.isWritable) this.#channel.pause()
@@ -189,7 +189,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.end()
     } catch (error) {
-      this.destroy(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
       return
     }
     this.#shut(reason ?? new WeirError('CONNECTION_LOST', `${this.peer} closed the connection`))
@@ -214,7 +214,9 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       protocolVersion: success ? PROTOCOL_VERSION : 0,
       capabilities: this.#options.capabilities(),
       success,
-      error: success ? undefined : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
+      error: success
+        ? undefined
+        : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
       encoding,
     }
     this.#codec.writeHandshakeResponse(response, this.#out.open())
@@ -310,7 +312,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       try {
         handle()
       } catch (error) {
-        this.destroy(WeirError.from(error, 'PROTOCOL_ERROR'))
+        this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
         return
       }
     }
@@ -321,7 +323,8 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     if (this.#behindConfigure === undefined && this.#out.isWritable) this.#channel.resume()
   }
 
-  #shut(reason: WeirError, lost: WeirError = reason): void {
+  /** The one way to the state `closed`. The reason is told to a peer whose transport can carry it. */
+  #shut(reason: WeirError): void {
     if (this.#state === 'closed') return
     const before = this.#state
     this.#state = 'closed'
@@ -330,8 +333,8 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     this.#out.flush()
     this.#out.end()
     this.#end.finish(reason)
-    if (before === 'open') this.#options.handler.onClosed(this, lost)
-    else if (this.#traits.greeting !== 'handshake') this.#traits.greeting.onFailed(lost)
+    if (before === 'open') this.#options.handler.onClosed(this, reason)
+    else if (this.#traits.greeting !== 'handshake') this.#traits.greeting.onFailed(reason)
   }
 }
 

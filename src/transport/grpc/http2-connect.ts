@@ -34,7 +34,9 @@ export async function connectHttp2(
   const socket = await connectSocket({ host: address, port, allowHalfOpen: false }, endpoint, signal, tls)
   if (tls !== undefined && (socket as TLSSocket).alpnProtocol !== 'h2') {
     socket.destroy()
-    throw new WeirError('UNAVAILABLE', `${endpoint} does not offer HTTP/2 over TLS (ALPN h2)`, { sent: false })
+    throw new WeirError('UNAVAILABLE', `${endpoint} does not offer HTTP/2 over TLS (ALPN h2)`, {
+      sent: false,
+    })
   }
   const scheme = tls === undefined ? 'http' : 'https'
   const session = connect(`${scheme}://${hostPort(host, port)}`, {
@@ -55,7 +57,7 @@ export async function connectHttp2(
     },
     { endStream: false },
   )
-  return new Http2ClientChannel(session, stream, endpoint)
+  return new Http2ClientChannel(session, stream, socket, endpoint)
 }
 
 /** One of the addresses of the target's name; looked up each time, because what it names may have moved. */
@@ -80,7 +82,10 @@ function keepAlive(
 
   function ping(): void {
     timer = clock.setTimer(timeoutMs, () =>
-      session.destroy(new Error(`no answer to an HTTP/2 ping within ${timeoutMs} ms`), constants.NGHTTP2_CANCEL),
+      session.destroy(
+        new Error(`no answer to an HTTP/2 ping within ${timeoutMs} ms`),
+        constants.NGHTTP2_CANCEL,
+      ),
     )
     session.ping((error) => {
       timer.cancel()

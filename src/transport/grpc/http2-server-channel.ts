@@ -49,10 +49,8 @@ export class Http2ServerChannel implements ByteChannel {
     this.#stream.end()
   }
 
-  /** What is queued still leaves when the peer takes it at once, so that the status reaches it. */
   destroy(): void {
-    const stream = this.#stream
-    if (stream.writableEnded && stream.writableLength === 0) stream.close(constants.NGHTTP2_NO_ERROR)
-    else stream.destroy()
+    this.#stream.close(constants.NGHTTP2_CANCEL)
+    this.#stream.destroy()
   }
 }

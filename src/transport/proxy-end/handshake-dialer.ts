@@ -1,6 +1,12 @@
 import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
-import type { Encoding, HandshakeRequest, HandshakeResponse, ProxyCodec, SwitchableEncoding } from '../../wire/codec.ts'
+import type {
+  Encoding,
+  HandshakeRequest,
+  HandshakeResponse,
+  ProxyCodec,
+  SwitchableEncoding,
+} from '../../wire/codec.ts'
 import type { ByteChannel } from '../channel/byte-channel.ts'
 import type { Connection, Dialer, HandshakeOptions } from '../connection.ts'
 import { type ConnectionTraits, type Greeting, MuxConnection } from './mux-connection.ts'
@@ -41,7 +47,9 @@ export class HandshakeDialer implements Dialer {
     if (signal.aborted) throw cancelled(this.endpoint)
     signal.addEventListener('abort', cancel, { once: true })
     const { connectTimeoutMs } = this.#handshake
-    const timer = this.#clock.setTimer(connectTimeoutMs, () => attempt.abort(late(this.endpoint, connectTimeoutMs)))
+    const timer = this.#clock.setTimer(connectTimeoutMs, () =>
+      attempt.abort(late(this.endpoint, connectTimeoutMs)),
+    )
     try {
       const connection = await this.#greet(attempt.signal)
       timer.cancel()
@@ -103,7 +111,10 @@ export class HandshakeDialer implements Dialer {
       )
     }
     if (response.encoding !== 'json' && !encodings.includes(response.encoding))
-      throw new WeirError('PROTOCOL_ERROR', `${this.endpoint} chose ${response.encoding}, which was not offered`)
+      throw new WeirError(
+        'PROTOCOL_ERROR',
+        `${this.endpoint} chose ${response.encoding}, which was not offered`,
+      )
   }
 
   async #configure(connection: MuxConnection, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,7 @@ import type {
   ProxyMessageSink,
   RegistrationRequest,
 } from '../codec.ts'
+import { isPlainReply } from '../shape/is-plain-reply.ts'
 import { FrameSplitter } from '../splitter.ts'
 import {
   encodeConfigUpdate,
@@ -27,8 +28,17 @@ import {
   encodeMetrics,
   encodeReply,
 } from './encode.ts'
-import { appendMessage, GRPC_FRAMING, PREFIX_BYTES, receiveLimit, sendLimit } from './framing.ts'
+import {
+  appendMessage,
+  beginMessage,
+  endMessage,
+  GRPC_FRAMING,
+  PREFIX_BYTES,
+  receiveLimit,
+  sendLimit,
+} from './framing.ts'
 import { readProxyMessage } from './read-proxy-message.ts'
+import { writeReplyProto } from './write-replies.ts'
 
 /** The agent's end of gRPC streams. Keeps no state, so one serves them all. `clock` dates the pongs. */
 export function grpcAgentCodec(limits: FrameLimits = {}, clock: Clock = systemClock): AgentCodec {
@@ -56,7 +66,18 @@ class GrpcAgentCodec implements AgentCodec {
   }
 
   writeReply(reply: AgentReply, out: ByteWriter): void {
-    appendMessage(encodeReply(reply), this.#sendLimit, out)
+    if (!isPlainReply(reply)) {
+      appendMessage(encodeReply(reply), this.#sendLimit, out)
+      return
+    }
+    const start = beginMessage(out)
+    try {
+      writeReplyProto(reply, out)
+      endMessage(out, start, this.#sendLimit)
+    } catch (thrown) {
+      out.end = start
+      throw thrown
+    }
   }
 
   writeHealth(report: HealthReport, out: ByteWriter): void {
@@ -81,7 +102,7 @@ class GrpcAgentCodec implements AgentCodec {
 
   reader(sink: ProxyMessageSink): MessageReader {
     return new FrameSplitter(GRPC_FRAMING, this.#receiveLimit, (bytes, start, end) => {
-      readProxyMessage(bytes.subarray(start + PREFIX_BYTES, end), sink, this.#clock)
+      readProxyMessage(bytes, start + PREFIX_BYTES, end, sink, this.#clock)
     })
   }
 }

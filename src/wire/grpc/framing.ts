@@ -42,12 +42,38 @@ export function checkSendable(payload: number, maxSendBytes: number): void {
   })
 }
 
+/** Leaves room for a prefix and returns where it starts. */
+export function beginMessage(out: ByteWriter): number {
+  out.reserve(PREFIX_BYTES)
+  const start = out.end
+  out.end = start + PREFIX_BYTES
+  return start
+}
+
+/** Writes the prefix once the payload lies behind it. @throws WeirError TOO_LARGE, `sent: false`. */
+export function endMessage(out: ByteWriter, start: number, maxSendBytes: number): void {
+  const { bytes } = out
+  const length = out.end - start - PREFIX_BYTES
+  checkSendable(length, maxSendBytes)
+  bytes[start] = 0
+  bytes[start + 1] = length >>> 24
+  bytes[start + 2] = (length >>> 16) & 0xff
+  bytes[start + 3] = (length >>> 8) & 0xff
+  bytes[start + 4] = length & 0xff
+}
+
 /** Appends the prefix and a payload that is already encoded. */
 export function appendMessage(payload: Buffer, maxSendBytes: number, out: ByteWriter): void {
   checkSendable(payload.length, maxSendBytes)
-  out.reserve(PREFIX_BYTES + payload.length)
-  out.bytes[out.end] = 0
-  out.bytes.writeUInt32BE(payload.length, out.end + 1)
-  payload.copy(out.bytes, out.end + PREFIX_BYTES)
-  out.end += PREFIX_BYTES + payload.length
+  const start = beginMessage(out)
+  appendPayload(payload, maxSendBytes, out)
+  endMessage(out, start, maxSendBytes)
+}
+
+/** Appends an encoded payload alone. @throws WeirError TOO_LARGE, `sent: false`. */
+export function appendPayload(payload: Buffer, maxSendBytes: number, out: ByteWriter): void {
+  checkSendable(payload.length, maxSendBytes)
+  out.reserve(payload.length)
+  payload.copy(out.bytes, out.end)
+  out.end += payload.length
 }

@@ -1,5 +1,6 @@
 import type { HeaderList } from '../../core/event.ts'
 import * as field from '../shape/fields.ts'
+import { lowerCaseName } from '../shape/header-name.ts'
 import type { ProtoMessage } from './service.ts'
 
 /* Readers of decoded messages: an absent member is its type's zero, as proto3 has it. */
@@ -69,7 +70,7 @@ export function optionalBytes(of: ProtoMessage, name: string): Buffer | undefine
 export function headers(of: ProtoMessage, name: string): string[] {
   const flat: string[] = []
   for (const header of messages(of, name)) {
-    flat.push(text(header, 'name').toLowerCase(), text(header, 'value'))
+    flat.push(lowerCaseName(text(header, 'name')), text(header, 'value'))
   }
   return flat
 }

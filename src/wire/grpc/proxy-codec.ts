@@ -13,8 +13,19 @@ import type {
 } from '../codec.ts'
 import { FrameSplitter } from '../splitter.ts'
 import { encodeCancel, encodeEvent, encodeHandshake, encodePing } from './encode.ts'
-import { appendMessage, GRPC_FRAMING, PREFIX_BYTES, receiveLimit, sendLimit } from './framing.ts'
+import {
+  appendMessage,
+  appendPayload,
+  beginMessage,
+  checkSendable,
+  endMessage,
+  GRPC_FRAMING,
+  PREFIX_BYTES,
+  receiveLimit,
+  sendLimit,
+} from './framing.ts'
 import { readAgentMessage } from './read-agent-message.ts'
+import { writeBodyChunkProto, writeRequestHeadersProto, writeResponseHeadersProto } from './write-events.ts'
 
 /**
  * The proxy's end of gRPC streams: length-prefixed protobuf messages. Keeps no state, so one serves them all.
@@ -45,7 +56,14 @@ class GrpcProxyCodec implements ProxyCodec {
   }
 
   writeEvent(event: AgentEvent, out: ByteWriter): void {
-    appendMessage(encodeEvent(event, this.#clock.wallMs()), this.#sendLimit, out)
+    const start = beginMessage(out)
+    try {
+      this.#writePayload(event, out)
+      endMessage(out, start, this.#sendLimit)
+    } catch (thrown) {
+      out.end = start
+      throw thrown
+    }
   }
 
   writeCancel(correlationId: string, reason: CancelReason, timestampMs: number, out: ByteWriter): void {
@@ -58,7 +76,28 @@ class GrpcProxyCodec implements ProxyCodec {
 
   reader(sink: AgentMessageSink): MessageReader {
     return new FrameSplitter(GRPC_FRAMING, this.#receiveLimit, (bytes, start, end) => {
-      readAgentMessage(bytes.subarray(start + PREFIX_BYTES, end), sink)
+      readAgentMessage(bytes, start + PREFIX_BYTES, end, sink)
     })
+  }
+
+  #writePayload(event: AgentEvent, out: ByteWriter): void {
+    switch (event.kind) {
+      case 'request-headers':
+        writeRequestHeadersProto(event, out)
+        return
+      case 'response-headers':
+        writeResponseHeadersProto(event, out)
+        return
+      case 'request-body-chunk':
+      case 'response-body-chunk':
+        checkSendable(event.data.length, this.#sendLimit)
+        writeBodyChunkProto(event, this.#clock.wallMs(), out)
+        return
+      case 'request-complete':
+      case 'websocket-frame':
+      case 'guardrail-inspect':
+      case 'configure':
+        appendPayload(encodeEvent(event, this.#clock.wallMs()), this.#sendLimit, out)
+    }
   }
 }

@@ -6,18 +6,30 @@ import { configUpdateRequest, flowSignal, healthReport, logMessage, metricsRepor
 import * as proto from './proto-fields.ts'
 import { handshakeResponse } from './proto-handshake.ts'
 import { agentReply } from './proto-replies.ts'
+import { readReplyProto } from './read-frequent-replies.ts'
+import { salvageId } from './salvage.ts'
 import { AgentToProxy, type ProtoMessage } from './service.ts'
 
 const HANDSHAKE_FIELD = 1
 const RESPONSE_FIELD = 2
 const LAST_FIELD = 8
 
+const RESPONSE_TAG = 0x12
+
 /**
- * Reads one `AgentToProxy` message, without its prefix, and tells the sink. Messages without a known member are
- * ignored.
+ * Reads the `AgentToProxy` message in `bytes[start..end)`, which has no prefix, and tells the sink. Messages without
+ * a known member are ignored.
  * @throws WeirError PROTOCOL_ERROR when it is no such message at all, or a broken handshake.
  */
-export function readAgentMessage(payload: Buffer, sink: AgentMessageSink): void {
+export function readAgentMessage(bytes: Buffer, start: number, end: number, sink: AgentMessageSink): void {
+  if (start < end && bytes[start] === RESPONSE_TAG) {
+    const reply = readReplyProto(bytes, start + 1, end)
+    if (reply !== null) {
+      sink.onReply(reply)
+      return
+    }
+  }
+  const payload = bytes.subarray(start, end)
   let decoded: ProtoMessage
   try {
     decoded = AgentToProxy.decode(payload)
@@ -100,7 +112,7 @@ function control(name: ControlName, of: ProtoMessage, sink: AgentMessageSink): (
 function broken(payload: Buffer, thrown: unknown, sink: AgentMessageSink): void {
   const field = firstFieldNumber(payload, 0, payload.length)
   const error = undecodable('AgentToProxy', thrown)
-  if (field === RESPONSE_FIELD) sink.onMalformedReply('', error)
+  if (field === RESPONSE_FIELD) sink.onMalformedReply(salvageId(payload, false), error)
   else if (field > HANDSHAKE_FIELD && field <= LAST_FIELD) sink.onMalformedControl(error)
   else throw error
 }

@@ -10,14 +10,32 @@ import * as events from './proto-events.ts'
 import * as proto from './proto-fields.ts'
 import { handshakeRequest } from './proto-handshake.ts'
 import { undecodable } from './read-agent-message.ts'
+import { readBodyChunkProto, readRequestHeadersProto } from './read-frequent-events.ts'
+import { salvageId } from './salvage.ts'
 import { type ProtoMessage, ProxyToAgent } from './service.ts'
 
+const REQUEST_HEADERS_TAG = 0x12
+const REQUEST_CHUNK_TAG = 0x1a
+const RESPONSE_CHUNK_TAG = 0x2a
+
 /**
- * Reads one `ProxyToAgent` message, without its prefix, and tells the sink. Messages without a known member are
- * ignored.
+ * Reads the `ProxyToAgent` message in `bytes[start..end)`, which has no prefix, and tells the sink. Messages without
+ * a known member are ignored. `clock` dates the answer to a ping.
  * @throws WeirError PROTOCOL_ERROR when it is no such message at all, or a broken handshake.
  */
-export function readProxyMessage(payload: Buffer, sink: ProxyMessageSink, clock: Clock): void {
+export function readProxyMessage(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  sink: ProxyMessageSink,
+  clock: Clock,
+): void {
+  const event = frequentEvent(bytes, start, end)
+  if (event !== null) {
+    sink.onEvent(event)
+    return
+  }
+  const payload = bytes.subarray(start, end)
   let decoded: ProtoMessage
   try {
     decoded = ProxyToAgent.decode(payload)
@@ -55,6 +73,21 @@ export function readProxyMessage(payload: Buffer, sink: ProxyMessageSink, clock:
       return
     }
     default:
+  }
+}
+
+/** Null for rare messages and for whatever the fast readers do not know. */
+function frequentEvent(bytes: Buffer, start: number, end: number): AgentEvent | null {
+  if (start >= end) return null
+  switch (bytes[start]) {
+    case REQUEST_HEADERS_TAG:
+      return readRequestHeadersProto(bytes, start + 1, end)
+    case REQUEST_CHUNK_TAG:
+      return readBodyChunkProto('request-body-chunk', bytes, start + 1, end)
+    case RESPONSE_CHUNK_TAG:
+      return readBodyChunkProto('response-body-chunk', bytes, start + 1, end)
+    default:
+      return null
   }
 }
 
@@ -102,6 +135,7 @@ function eventOf(name: EventName, of: ProtoMessage): AgentEvent {
 }
 
 const HANDSHAKE_FIELD = 1
+const REQUEST_HEADERS_FIELD = 2
 const CANCEL_FIELD = 9
 const PING_FIELD = 11
 
@@ -110,6 +144,7 @@ function broken(payload: Buffer, thrown: unknown, sink: ProxyMessageSink): void 
   const field = firstFieldNumber(payload, 0, payload.length)
   if (field === CANCEL_FIELD || field === PING_FIELD) return
   const error = undecodable('ProxyToAgent', thrown)
-  if (field > HANDSHAKE_FIELD && field < PING_FIELD) sink.onMalformedEvent('', error)
+  if (field > HANDSHAKE_FIELD && field < PING_FIELD)
+    sink.onMalformedEvent(salvageId(payload, field === REQUEST_HEADERS_FIELD), error)
   else throw error
 }

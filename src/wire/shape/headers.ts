@@ -1,5 +1,6 @@
 import type { HeaderList } from '../../core/event.ts'
 import { isRecord, malformed, text } from './fields.ts'
+import { lowerCaseName } from './header-name.ts'
 
 /** `{name: [values]}`, the form of JSON and MessagePack, from the flat list. Names keep their first place. */
 export function headersToMap(headers: HeaderList): Record<string, string[]> {
@@ -18,7 +19,7 @@ export function headersFromMap(value: unknown, what: string): string[] {
   if (!isRecord(value)) throw malformed(what, 'an object', value)
   const headers: string[] = []
   for (const key of Object.keys(value)) {
-    const name = key.toLowerCase()
+    const name = lowerCaseName(key)
     const values = value[key]
     if (Array.isArray(values)) for (const entry of values) headers.push(name, text(entry, what))
     else headers.push(name, text(values, what))

@@ -12,6 +12,7 @@ import {
 } from '../../core/reply.ts'
 import { bodyBytes } from './body.ts'
 import * as field from './fields.ts'
+import { lowerCaseName } from './header-name.ts'
 
 /** HTTP statuses that a decision may carry. */
 const MIN_STATUS = 100
@@ -113,7 +114,7 @@ function block(parts: field.Struct): Decision {
 function blockHeaders(value: unknown): string[] {
   const map = field.textMap(value, 'decision.block.headers')
   const headers: string[] = []
-  for (const name of Object.keys(map)) headers.push(name.toLowerCase(), map[name]!)
+  for (const name of Object.keys(map)) headers.push(lowerCaseName(name), map[name]!)
   return headers
 }
 

@@ -1,21 +1,53 @@
-let lastMs = Number.NaN
-let lastText = ''
+/*
+ * Both directions remember the last second or millisecond they met, because events come in the order of time and
+ * dates are slow to format and to parse.
+ */
+let writtenMs = Number.NaN
+let writtenText = ''
+/** `2026-11-21T12:00:00.`, the start of every timestamp of one second, and what it stands for. */
+let readSecond = '?'
+let readSecondMs = 0
 
-/** RFC 3339 in UTC with milliseconds. Events of one millisecond share the string. */
+/** Largest instant that a date can hold, milliseconds from the Unix epoch. */
+const MAX_EPOCH_MS = 8.64e15
+const SECOND_LENGTH = 20
+const FULL_LENGTH = 24
+
+/** RFC 3339 in UTC with milliseconds; the epoch for what is no instant. */
 export function timestampText(epochMs: number): string {
-  if (epochMs === lastMs) return lastText
-  const date = new Date(epochMs)
-  const text = Number.isNaN(date.getTime()) ? '1970-01-01T00:00:00.000Z' : date.toISOString()
-  lastMs = epochMs
-  lastText = text
-  return text
+  if (epochMs === writtenMs) return writtenText
+  const instant = epochMs >= 0 && epochMs <= MAX_EPOCH_MS ? epochMs : 0
+  writtenText = new Date(instant).toISOString()
+  writtenMs = epochMs
+  return writtenText
 }
 
 /** Epoch milliseconds from RFC 3339 text, decimal text or a number; 0 when it says nothing readable. */
 export function timestampMs(value: unknown): number {
-  if (typeof value === 'number') return value >= 0 && value < 8.64e15 ? Math.trunc(value) : 0
+  if (typeof value === 'number') return held(Math.trunc(value))
   if (typeof value !== 'string') return 0
-  if (value === lastText) return lastMs
-  const epochMs = /^\d+$/.test(value) ? Number(value) : Date.parse(value)
-  return epochMs >= 0 && epochMs < 8.64e15 ? epochMs : 0
+  if (value.length !== FULL_LENGTH || value.charCodeAt(FULL_LENGTH - 1) !== 0x5a) {
+    return held(/^\d+$/.test(value) ? Number(value) : Math.trunc(Date.parse(value)))
+  }
+  const millis = value.startsWith(readSecond) ? threeDigits(value, SECOND_LENGTH) : -1
+  if (millis >= 0) return readSecondMs + millis
+  const epochMs = held(Date.parse(value))
+  const written = threeDigits(value, SECOND_LENGTH)
+  if (epochMs > 0 && written >= 0 && epochMs % 1000 === written) {
+    readSecond = value.substring(0, SECOND_LENGTH)
+    readSecondMs = epochMs - written
+  }
+  return epochMs
+}
+
+function held(epochMs: number): number {
+  return epochMs >= 0 && epochMs <= MAX_EPOCH_MS ? epochMs : 0
+}
+
+/** -1 when they are not three digits. */
+function threeDigits(text: string, at: number): number {
+  const a = text.charCodeAt(at) - 0x30
+  const b = text.charCodeAt(at + 1) - 0x30
+  const c = text.charCodeAt(at + 2) - 0x30
+  return a >= 0 && a <= 9 && b >= 0 && b <= 9 && c >= 0 && c <= 9 ? a * 100 + b * 10 + c : -1
 }

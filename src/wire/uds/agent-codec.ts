@@ -21,10 +21,10 @@ import { plainConfigUpdateRequest } from '../shape/config-update.ts'
 import { plainHandshakeResponse, plainRegistrationRequest } from '../shape/handshake.ts'
 import { plainFlow, plainHealth } from '../shape/health.ts'
 import { plainMetrics } from '../shape/metrics.ts'
-import { plainReply } from '../shape/plain-replies.ts'
 import { FRAME, MAX_PAYLOAD_BYTES } from './frame.ts'
 import { writePlainFrame } from './payload.ts'
 import { proxyMessageReader } from './proxy-message-reader.ts'
+import { writeReplyFrame } from './write-reply.ts'
 
 /** The agent's end of one connection that carries Unix-socket frames, over whatever stream. */
 export function udsAgentCodec(limits: FrameLimits = {}): AgentCodec & SwitchableEncoding {
@@ -60,7 +60,7 @@ class UdsAgentCodec implements AgentCodec, SwitchableEncoding {
   }
 
   writeReply(reply: AgentReply, out: ByteWriter): void {
-    this.#write(FRAME.reply, plainReply(reply), out)
+    writeReplyFrame(reply, this.#encoding, this.#maxSendBytes, out)
   }
 
   writeHealth(report: HealthReport, out: ByteWriter): void {

@@ -1,5 +1,5 @@
 import { WeirError } from '../../core/errors.ts'
-import type { AgentMessageSink, FrameLimits, MessageReader, SwitchableEncoding } from '../codec.ts'
+import type { AgentMessageSink, Encoding, FrameLimits, MessageReader, SwitchableEncoding } from '../codec.ts'
 import { configUpdateRequest } from '../shape/config-update.ts'
 import { count, member, struct } from '../shape/fields.ts'
 import { handshakeResponse, registrationRequest } from '../shape/handshake.ts'
@@ -8,7 +8,9 @@ import { metricsReport } from '../shape/metrics.ts'
 import { agentReply, replyId } from '../shape/replies.ts'
 import { FrameSplitter } from '../splitter.ts'
 import { FRAME, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, UDS_FRAMING } from './frame.ts'
+import { readReplyJson } from './json-read-replies.ts'
 import { parseJson } from './json-text.ts'
+import { readReplyMsgpack } from './msgpack-read-replies.ts'
 import { parseControl, parsePayload } from './payload.ts'
 
 /** Reads what agents send. Types that agents do not send, and unknown ones, are skipped by their length. */
@@ -23,7 +25,7 @@ export function agentMessageReader(
     const start = frameStart + FRAME_HEAD_BYTES
     switch (type) {
       case FRAME.reply:
-        readReply(sink, chosen, bytes, start, end)
+        readReply(sink, chosen.encoding, bytes, start, end)
         return
       case FRAME.handshakeRequest:
         sink.onRegistration(registrationRequest(parseJson(bytes, start, end)))
@@ -36,7 +38,7 @@ export function agentMessageReader(
       case FRAME.configUpdate:
       case FRAME.flow:
       case FRAME.pong:
-        readControl(type, sink, chosen, bytes, start, end)
+        readControl(type, sink, chosen.encoding, bytes, start, end)
         return
       default:
     }
@@ -45,19 +47,21 @@ export function agentMessageReader(
 
 function readReply(
   sink: AgentMessageSink,
-  chosen: Pick<SwitchableEncoding, 'encoding'>,
+  encoding: Encoding,
   bytes: Buffer,
   start: number,
   end: number,
 ): void {
-  let plain: unknown
-  let reply: ReturnType<typeof agentReply>
-  try {
-    plain = parsePayload(chosen.encoding, bytes, start, end)
-    reply = agentReply(plain)
-  } catch (thrown) {
-    sink.onMalformedReply(replyId(plain), WeirError.from(thrown, 'PROTOCOL_ERROR'))
-    return
+  let reply = encoding === 'json' ? readReplyJson(bytes, start, end) : readReplyMsgpack(bytes, start, end)
+  if (reply === null) {
+    let plain: unknown
+    try {
+      plain = parsePayload(encoding, bytes, start, end)
+      reply = agentReply(plain)
+    } catch (thrown) {
+      sink.onMalformedReply(replyId(plain), WeirError.from(thrown, 'PROTOCOL_ERROR'))
+      return
+    }
   }
   sink.onReply(reply)
 }
@@ -72,14 +76,14 @@ type ControlType =
 function readControl(
   type: ControlType,
   sink: AgentMessageSink,
-  chosen: Pick<SwitchableEncoding, 'encoding'>,
+  encoding: Encoding,
   bytes: Buffer,
   start: number,
   end: number,
 ): void {
   let deliver: () => void
   try {
-    const plain = parseControl(chosen.encoding, bytes, start, end)
+    const plain = parseControl(encoding, bytes, start, end)
     deliver = control(type, sink, plain)
   } catch (thrown) {
     sink.onMalformedControl(WeirError.from(thrown, 'PROTOCOL_ERROR'))

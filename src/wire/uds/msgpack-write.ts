@@ -1,5 +1,6 @@
 import { WeirError } from '../../core/errors.ts'
 import type { ByteWriter } from '../byte-writer.ts'
+import { SHORT_TEXT } from '../native-text.ts'
 
 /* Deeper values are refused, as peers' decoders refuse them. */
 const MAX_DEPTH = 128
@@ -58,7 +59,7 @@ function writeByte(byte: number, out: ByteWriter): void {
 }
 
 /** `fix`: the code of the short form; `code16`: that of the 16-bit form, the 32-bit form following it. */
-function writeLength(length: number, fix: number, code16: number, out: ByteWriter): void {
+export function writeLength(length: number, fix: number, code16: number, out: ByteWriter): void {
   out.reserve(5)
   const { bytes } = out
   if (length < 16) bytes[out.end++] = fix | length
@@ -118,24 +119,53 @@ export function writeNumber(value: number, out: ByteWriter): void {
 }
 
 export function writeText(text: string, out: ByteWriter): void {
-  out.reserve(5 + text.length * 3)
+  const { length } = text
+  out.reserve(5 + length * 3)
+  const { bytes } = out
+  const at = out.end
+  if (length <= SHORT_TEXT) {
+    let to = at + 1
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        writeLongText(text, out)
+        return
+      }
+      bytes[to++] = code
+    }
+    bytes[at] = 0xa0 | length
+    out.end = to
+    return
+  }
+  writeLongText(text, out)
+}
+
+function writeLongText(text: string, out: ByteWriter): void {
   const { bytes } = out
   const at = out.end
   /* The head's size depends on the length in bytes, which is guessed from the length in characters. */
-  const head = text.length < 32 ? 1 : text.length < 0x100 ? 2 : text.length < 0x1_0000 ? 3 : 5
-  const length = bytes.write(text, at + head, 'utf8')
-  const actual = length < 32 ? 1 : length < 0x100 ? 2 : length < 0x1_0000 ? 3 : 5
+  const head = headBytes(text.length)
+  const length = bytes.utf8Write(text, at + head)
+  const actual = headBytes(length)
   if (actual !== head) bytes.copyWithin(at + actual, at + head, at + head + length)
-  if (actual === 1) bytes[at] = 0xa0 | length
-  else if (actual === 2) {
+  putTextHead(bytes, at, length)
+  out.end = at + actual + length
+}
+
+export function headBytes(length: number): number {
+  return length < 32 ? 1 : length < 0x100 ? 2 : length < 0x1_0000 ? 3 : 5
+}
+
+export function putTextHead(bytes: Buffer, at: number, length: number): void {
+  if (length < 32) bytes[at] = 0xa0 | length
+  else if (length < 0x100) {
     bytes[at] = 0xd9
     bytes[at + 1] = length
-  } else if (actual === 3) {
+  } else if (length < 0x1_0000) {
     bytes[at] = 0xda
     bytes.writeUInt16BE(length, at + 1)
   } else {
     bytes[at] = 0xdb
     bytes.writeUInt32BE(length, at + 1)
   }
-  out.end = at + actual + length
 }

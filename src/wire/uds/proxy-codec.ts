@@ -1,5 +1,5 @@
 import { CANCEL_REASONS, type CancelReason } from '../../core/agent-messages.ts'
-import type { AgentEvent, EventKind } from '../../core/event.ts'
+import type { AgentEvent } from '../../core/event.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 import type {
   AgentMessageSink,
@@ -13,21 +13,10 @@ import type {
 } from '../codec.ts'
 import { unsigned } from '../shape/fields.ts'
 import { plainHandshakeRequest, plainRegistrationResponse } from '../shape/handshake.ts'
-import { plainEvent } from '../shape/plain-events.ts'
 import { agentMessageReader } from './agent-message-reader.ts'
 import { FRAME, MAX_PAYLOAD_BYTES } from './frame.ts'
 import { writePlainFrame } from './payload.ts'
-
-const FRAME_OF_EVENT: Readonly<Record<EventKind, number>> = {
-  'request-headers': FRAME.requestHeaders,
-  'request-body-chunk': FRAME.requestBodyChunk,
-  'response-headers': FRAME.responseHeaders,
-  'response-body-chunk': FRAME.responseBodyChunk,
-  'request-complete': FRAME.requestComplete,
-  'websocket-frame': FRAME.webSocketFrame,
-  'guardrail-inspect': FRAME.guardrailInspect,
-  configure: FRAME.configure,
-}
+import { writeEventFrame } from './write-event.ts'
 
 /** The proxy's end of one connection that carries Unix-socket frames, over whatever stream. */
 export function udsProxyCodec(limits: FrameLimits = {}): ProxyCodec & SwitchableEncoding {
@@ -61,7 +50,7 @@ class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
   }
 
   writeEvent(event: AgentEvent, out: ByteWriter): void {
-    writePlainFrame(FRAME_OF_EVENT[event.kind], plainEvent(event), this.#encoding, this.#maxSendBytes, out)
+    writeEventFrame(event, this.#encoding, this.#maxSendBytes, out)
   }
 
   writeCancel(correlationId: string, reason: CancelReason, timestampMs: number, out: ByteWriter): void {

@@ -1,13 +1,15 @@
 import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import type { ByteWriter } from '../byte-writer.ts'
-import type { FrameLimits, MessageReader, ProxyMessageSink, SwitchableEncoding } from '../codec.ts'
+import type { Encoding, FrameLimits, MessageReader, ProxyMessageSink, SwitchableEncoding } from '../codec.ts'
 import { type Cancel, cancel } from '../shape/cancel.ts'
 import * as events from '../shape/events.ts'
 import { handshakeRequest, registrationResponse } from '../shape/handshake.ts'
 import { FrameSplitter } from '../splitter.ts'
 import { FRAME, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, UDS_FRAMING } from './frame.ts'
+import { readBodyChunkJson, readRequestHeadersJson } from './json-read-events.ts'
 import { parseJson } from './json-text.ts'
+import { readBodyChunkMsgpack, readRequestHeadersMsgpack } from './msgpack-read-events.ts'
 import { parseControl, parsePayload } from './payload.ts'
 import { salvageId } from './salvage.ts'
 
@@ -56,7 +58,9 @@ export function proxyMessageReader(
   function readEvent(type: EventType, bytes: Buffer, start: number, end: number): void {
     let event: AgentEvent
     try {
-      event = eventOf(type, parsePayload(chosen.encoding, bytes, start, end), !isConfigured)
+      event =
+        frequentEvent(type, chosen.encoding, bytes, start, end) ??
+        eventOf(type, parsePayload(chosen.encoding, bytes, start, end), !isConfigured)
     } catch (thrown) {
       const id = salvageId(chosen.encoding, bytes, start, end)
       sink.onMalformedEvent(id, WeirError.from(thrown, 'PROTOCOL_ERROR'))
@@ -87,6 +91,23 @@ type EventType = (typeof FRAME)[
   | 'webSocketFrame'
   | 'guardrailInspect'
   | 'configure']
+
+/** Null for rare types and for layouts that the fast readers do not know. */
+function frequentEvent(
+  type: EventType,
+  encoding: Encoding,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): AgentEvent | null {
+  const isJson = encoding === 'json'
+  if (type === FRAME.requestHeaders) {
+    return isJson ? readRequestHeadersJson(bytes, start, end) : readRequestHeadersMsgpack(bytes, start, end)
+  }
+  if (type !== FRAME.requestBodyChunk && type !== FRAME.responseBodyChunk) return null
+  const kind = type === FRAME.requestBodyChunk ? 'request-body-chunk' : 'response-body-chunk'
+  return isJson ? readBodyChunkJson(kind, bytes, start, end) : readBodyChunkMsgpack(kind, bytes, start, end)
+}
 
 function eventOf(type: EventType, plain: unknown, isInitial: boolean): AgentEvent {
   switch (type) {

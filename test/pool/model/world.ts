@@ -14,7 +14,8 @@ export interface ModelConnection {
   readonly pooled: PooledConnection
   inFlight: number
   isPaused: boolean
-  readonly pausedBodies: Set<string>
+  /** Request -> instant its pause lapses by itself. */
+  readonly pausedBodies: Map<string, number>
 }
 
 /** A waiter with its place in time. */
@@ -75,7 +76,7 @@ export class World {
       if (this.known.has(fake.id)) continue
       const pooled = this.pool.find(fake.id)
       if (pooled !== undefined)
-        this.known.set(fake.id, { fake, pooled, inFlight: 0, isPaused: false, pausedBodies: new Set() })
+        this.known.set(fake.id, { fake, pooled, inFlight: 0, isPaused: false, pausedBodies: new Map() })
     }
   }
 
@@ -93,6 +94,10 @@ export class World {
 
   hasRoom({ fake, inFlight }: ModelConnection): boolean {
     return !fake.isClosed && fake.isWritable && inFlight < this.limit
+  }
+
+  holdsBack({ pausedBodies }: ModelConnection, correlationId: string): boolean {
+    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now()
   }
 
   get waiting(): Waiting[] {
@@ -113,7 +118,7 @@ export class World {
   expectedPinned({ pinnedTo, correlationId }: LeaseHints): Refusal | ModelConnection[] {
     const connection = this.known.get(pinnedTo)
     if (connection === undefined || this.pool.find(pinnedTo) === undefined) return 'affinity-lost'
-    if (connection.isPaused || connection.pausedBodies.has(correlationId)) return 'paused'
+    if (connection.isPaused || this.holdsBack(connection, correlationId)) return 'paused'
     return this.hasRoom(connection) ? [connection] : 'full'
   }
 
@@ -163,7 +168,7 @@ export class World {
     for (const other of this.waiting) {
       if (other.order > order || other.waiter.pinnedTo !== waiter.pinnedTo) continue
       const mayBePassed =
-        waiter.pinnedTo !== 0 && this.known.get(waiter.pinnedTo)!.pausedBodies.has(other.waiter.correlationId)
+        waiter.pinnedTo !== 0 && this.holdsBack(this.known.get(waiter.pinnedTo)!, other.waiter.correlationId)
       assert.ok(mayBePassed, 'a waiter was overtaken')
     }
     this.took(waiter.leased)

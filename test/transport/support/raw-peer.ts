@@ -49,6 +49,7 @@ export async function rawServer(test: TestContext, onSocket: (socket: Socket) =>
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
+    socket.once('end', () => socket.end())
     socket.once('close', () => sockets.delete(socket))
     onSocket(socket)
   })
