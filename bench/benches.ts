@@ -5,4 +5,15 @@ interface Bench {
 }
 
 /** Every benchmark by the name it is asked for; loaded only when asked. */
-export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {}
+export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  'pool-uds': () => import('./pool-uds.ts'),
+  'pool-grpc': () => import('./pool-grpc.ts'),
+  'pool-peer': () => import('./pool-peer.ts'),
+  'agent-peer': () => import('./agent-peer.ts'),
+  'pool-reverse': () => import('./pool-reverse.ts'),
+  tail: () => import('./tail.ts'),
+  growth: () => import('./growth.ts'),
+  body: () => import('./body.ts'),
+  memory: () => import('./memory.ts'),
+  pick: () => import('./pick.ts'),
+}

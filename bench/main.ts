@@ -21,8 +21,8 @@ if (first === 'compare') {
       )
       process.exit(2)
     }
-    const { run } = await load()
-    const result = await run({ quick: values.quick })
+    const bench = await load()
+    const result = await bench.run({ quick: values.quick })
     printTable(result)
     if (!values.quick) saveResult(result)
     if (values.json) printJson(result)

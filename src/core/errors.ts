@@ -40,6 +40,8 @@ export interface LimitFacts {
   readonly rule: string
   /** Burst; 0 for a ban. */
   readonly limit: number
+  /** Tokens per second; 0 for a ban. */
+  readonly ratePerSecond: number
   /** Whole tokens left. */
   readonly remaining: number
   /** Milliseconds until nothing is missing any more; undefined: never. */

@@ -43,6 +43,8 @@ export interface AgentCallFacts {
   readonly durationMs: number
   readonly queueMs: number
   readonly correlationId: string
+  /** W3C trace context of the request, when it had one. */
+  readonly traceparent?: string | undefined
 }
 
 export interface RequestFacts {

@@ -23,6 +23,11 @@ export interface LeaseHints {
   readonly pinnedTo: number
   /** Id of a connection that just failed before sending; 0: none. */
   readonly avoid: number
+  /**
+   * Whether the event is a body chunk. An agent may pause the body of one request alone; its other events still
+   * go. Absent: treated as a body chunk.
+   */
+  readonly isBody?: boolean | undefined
 }
 
 /**
@@ -33,6 +38,8 @@ export interface LeaseWaiter extends LeaseHints {
   waiterPrev: LeaseWaiter | null
   waiterNext: LeaseWaiter | null
   isWaiting: boolean
+  /** Clock milliseconds at which it joined; written by the queue. */
+  waitingSince?: number | undefined
   onLeased(connection: PooledConnection): void
   onRefused(error: WeirError): void
 }

@@ -22,11 +22,17 @@ export interface ProxyLink {
   readonly peer: string
   readonly proxyId: string
   readonly proxyVersion: string
+  /** Request metadata of the stream (gRPC only), names in lower case; absent where the wire carries none. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
   readonly isClosed: boolean
   /** False while the proxy reads slower than we answer: stop taking on work. */
   readonly isWritable: boolean
 
-  /** Answers one event of `reply.correlationId`. Replies leave in the tick they are given; after close: no-op. */
+  /**
+   * Answers one event of `reply.correlationId`. Replies leave in the tick they are given; after close: no-op.
+   * This and the other senders throw a WeirError (`sent: false`) when the message cannot be encoded or is too
+   * large; the link lives on, and the event still needs an answer.
+   */
   reply(reply: AgentReply): void
   sendHealth(report: HealthReport): void
   sendFlow(signal: FlowSignal): void

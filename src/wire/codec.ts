@@ -49,6 +49,8 @@ export interface RegistrationResponse {
   readonly proxyVersion: string
   /** Empty on refusal. */
   readonly connectionId: string
+  /** Weir's own extension: what the agent's offer was answered with. Absent: json. */
+  readonly encoding?: Encoding | undefined
 }
 
 /** Messages that an agent sends, as the proxy's end reads them. Called in the order of the bytes. */

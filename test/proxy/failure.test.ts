@@ -201,6 +201,7 @@ test('a limited agent denies or is skipped as onLimit says, whatever its failure
       retryAfterMs: 250,
       rule: 'default',
       limit: 1,
+      ratePerSecond: 4,
       remaining: 0,
       resetMs: 250,
       shadow: false,

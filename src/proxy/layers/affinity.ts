@@ -13,7 +13,7 @@ export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
   return {
     name: 'affinity',
     enter(call: AgentCall) {
-      const { scope, event } = call
+      const { scope } = call
       const pin = scope.pinOf(call.policy.name)
       if (pin === UNPINNED) return PROCEED
       const fresh = scope.touch(clock.now(), idleTtlMs)
@@ -21,7 +21,7 @@ export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
         call.pinnedTo = pin
         return PROCEED
       }
-      if (event.kind !== 'request-body-chunk' && event.kind !== 'response-body-chunk') return PROCEED
+      if (!call.isBody) return PROCEED
       const why = fresh ? 'its connection is gone' : `the request sat idle for more than ${idleTtlMs} ms`
       call.fail(
         new WeirError(

@@ -31,14 +31,14 @@ export function limitLayer(limits: LimitGate): Layer {
 
 function apply(call: AgentCall, verdict: LimitVerdict): Step {
   if (verdict.allowed || verdict.shadow) return PROCEED
-  const { retryAfterMs, rule, limit, remaining, resetMs } = verdict
+  const { retryAfterMs, rule, limit, ratePerSecond, remaining, resetMs } = verdict
   const because = verdict.reason === undefined ? '' : `: ${verdict.reason}`
   const what = verdict.code === 'BANNED' ? 'is banned' : 'is over its rate limit'
   call.fail(
     new WeirError(verdict.code, `agent ${call.policy.name} ${what}${because}`, {
       sent: false,
       retryAfterMs,
-      limit: { rule, limit, remaining, resetMs },
+      limit: { rule, limit, ratePerSecond, remaining, resetMs },
     }),
   )
   return HELD

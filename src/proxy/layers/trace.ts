@@ -20,6 +20,7 @@ export function traceLayer(probe: Probe, clock: Clock): Layer {
         durationMs: endedAt - call.startedAt,
         queueMs: (call.leasedAt === 0 ? endedAt : call.leasedAt) - call.startedAt,
         correlationId: call.correlationId,
+        traceparent: call.scope.facts.traceparent,
       })
     },
   }

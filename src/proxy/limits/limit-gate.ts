@@ -20,6 +20,8 @@ export interface LimitDenied {
   readonly retryAfterMs: number | undefined
   /** Burst of the limit that said no; 0 for a ban. */
   readonly limit: number
+  /** Tokens per second of that limit; 0 for a ban. */
+  readonly ratePerSecond: number
   /** Whole tokens left; 0 for a ban. */
   readonly remaining: number
   /** Milliseconds until the bucket is full again; for a ban until it ends; undefined: never. */

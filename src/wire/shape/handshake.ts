@@ -33,10 +33,7 @@ export function plainHandshakeRequest(of: HandshakeRequest): Record<string, unkn
 
 export function handshakeResponse(value: unknown): HandshakeResponse {
   const of = field.struct(value, 'handshake response')
-  const encoding = field.member(of, 'encoding', 4) ?? 'json'
-  if (encoding !== 'json' && encoding !== 'msgpack') {
-    throw field.malformed('handshake response encoding', 'json or msgpack', encoding)
-  }
+  const encoding = encodingOf(field.member(of, 'encoding', 4)) ?? 'json'
   const protocolVersion = field.count(field.member(of, 'protocol_version', 0), 'protocol_version')
   return {
     protocolVersion,
@@ -87,6 +84,7 @@ export function registrationResponse(value: unknown): RegistrationResponse {
     proxyId: field.textOr(field.member(of, 'proxy_id', 2), '', 'proxy_id'),
     proxyVersion: field.textOr(field.member(of, 'proxy_version', 3), '', 'proxy_version'),
     connectionId: field.textOr(field.member(of, 'connection_id', 4), '', 'connection_id'),
+    encoding: encodingOf(field.member(of, 'encoding', -1)),
   }
 }
 
@@ -97,5 +95,12 @@ export function plainRegistrationResponse(of: RegistrationResponse): Record<stri
     proxy_id: of.proxyId,
     proxy_version: of.proxyVersion,
     connection_id: of.connectionId,
+    ...(of.encoding === undefined ? {} : { encoding: of.encoding }),
   }
+}
+
+function encodingOf(value: unknown): Encoding | undefined {
+  if (value === undefined || value === null) return undefined
+  if (value === 'json' || value === 'msgpack') return value
+  throw field.malformed('encoding', 'json or msgpack', value)
 }

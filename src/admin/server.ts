@@ -1,0 +1,92 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { ERROR_CODES, WeirError } from '../core/errors.ts'
+import { guard } from './guard.ts'
+import type { Operations } from './operations.ts'
+import { type AdminAnswer, type AdminRoute, findRoute } from './router.ts'
+import { adminRoutes } from './routes.ts'
+
+export type AdminAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface AdminServer {
+  /** 0 for Unix sockets. */
+  readonly port: number
+  /** Stops at once: admin calls are short. */
+  close(): Promise<void>
+}
+
+/** Bytes of a request body; the largest is a ban with its reason. */
+const MAX_BODY_BYTES = 64 * 1024
+/** Milliseconds a caller has for its request; the API is local. */
+const REQUEST_TIMEOUT_MS = 10_000
+
+/** Opens the admin API. Rejects with the system's error when the address cannot be had. */
+export async function listenAdmin(address: AdminAddress, operations: Operations): Promise<AdminServer> {
+  const routes = adminRoutes(operations)
+  const server = createServer((request, response) => void serve(request, response, routes))
+  server.requestTimeout = REQUEST_TIMEOUT_MS
+  server.headersTimeout = REQUEST_TIMEOUT_MS
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', resolve)
+    server.listen(
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+    )
+  })
+  const bound = server.address()
+  return {
+    port: bound !== null && typeof bound === 'object' ? bound.port : 0,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routes: readonly AdminRoute[],
+): Promise<void> {
+  try {
+    guard(request)
+    const url = new URL(request.url ?? '/', 'http://admin')
+    const { route, params } = findRoute(routes, request.method ?? 'GET', url.pathname)
+    const peer = request.socket.remoteAddress ?? 'socket'
+    send(
+      response,
+      await route.answer({ params, query: url.searchParams, peer, body: () => jsonBody(request) }),
+    )
+  } catch (thrown) {
+    const { code, message } = WeirError.from(thrown)
+    send(response, { status: ERROR_CODES[code].http, json: { error: { code, message } } })
+  }
+}
+
+function send(response: ServerResponse, answer: AdminAnswer): void {
+  const isJson = 'json' in answer
+  response.writeHead(answer.status ?? 200, {
+    'content-type': isJson ? 'application/json; charset=utf-8' : answer.contentType,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  response.end(isJson ? `${JSON.stringify(answer.json)}\n` : answer.text)
+}
+
+async function jsonBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES)
+      throw new WeirError('TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (error) {
+    throw new WeirError('INVALID_ARGUMENT', 'the body is not JSON', { cause: error })
+  }
+}

@@ -1,0 +1,71 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { AgentView, BanView } from '../../admin/views.ts'
+import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
+import { print } from '../output.ts'
+import { table } from '../table.ts'
+
+/** Commands that change something, and `bans`: `ban`, `unban`, `drain`, `undrain`. */
+export function addChangeCommands(program: Command): void {
+  withDaemon(program.command('bans'))
+    .description('show which agents are banned')
+    .action(async (options: DaemonOptions) => {
+      const bans = await findDaemon(options).call<BanView[]>('GET', '/v1/bans')
+      print(options.json === true, bans, () =>
+        bans.length === 0
+          ? 'no bans'
+          : table(bans, [
+              ['AGENT', (ban) => ban.agent],
+              ['SINCE', (ban) => ban.since],
+              ['UNTIL', (ban) => ban.until ?? 'lifted'],
+              ['BY', (ban) => ban.author],
+              ['REASON', (ban) => ban.reason],
+            ]),
+      )
+    })
+
+  withDaemon(program.command('ban'))
+    .description('ban an agent; the ban is on disk when this returns')
+    .argument('<agent>')
+    .option('--reason <text>', 'why, for people', '')
+    .option('--for <duration>', 'how long, for example 90s, 15m, 2h (default: until unban)', durationMs)
+    .action(async (agent: string, options: DaemonOptions & { reason: string; for?: number }) => {
+      const body = { agent, reason: options.reason, durationMs: options.for }
+      const ban = await findDaemon(options).call<BanView>('POST', '/v1/bans', body)
+      print(options.json === true, ban, () => `${agent} is banned${ban.until ? ` until ${ban.until}` : ''}`)
+    })
+
+  withDaemon(program.command('unban'))
+    .description('lift a ban')
+    .argument('<agent>')
+    .action(async (agent: string, options: DaemonOptions) => {
+      const answer = await findDaemon(options).call('DELETE', `/v1/bans/${encodeURIComponent(agent)}`)
+      print(options.json === true, answer, () => `${agent} is not banned`)
+    })
+
+  withDaemon(program.command('drain'))
+    .description('take an agent out of service: nothing new is sent, what is in flight ends')
+    .argument('<agent>')
+    .action(async (agent: string, options: DaemonOptions) => {
+      const path = `/v1/agents/${encodeURIComponent(agent)}/drain`
+      const view = await findDaemon(options).call<AgentView>('POST', path)
+      print(options.json === true, view, () => `${agent} is draining, ${view.inFlight} in flight`)
+    })
+
+  withDaemon(program.command('undrain'))
+    .description('put a drained agent back into service')
+    .argument('<agent>')
+    .action(async (agent: string, options: DaemonOptions) => {
+      const path = `/v1/agents/${encodeURIComponent(agent)}/drain`
+      const view = await findDaemon(options).call<AgentView>('DELETE', path)
+      print(options.json === true, view, () => `${agent} is back in service`)
+    })
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+function durationMs(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
+  const value = Number(digits) * (UNIT_MS[unit ?? ''] ?? Number.NaN)
+  if (!(value > 0)) throw new InvalidArgumentError('expected a duration such as 90s, 15m or 2h')
+  return value
+}

@@ -1,0 +1,30 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { serve } from '../../daemon/serve.ts'
+
+interface ServeOptions {
+  readonly config: string
+  readonly waitForAgents?: number
+}
+
+/** `serve`: the daemon in the foreground. */
+export function addServeCommand(program: Command): void {
+  program
+    .command('serve')
+    .description('run the daemon in the foreground; logs go to standard output as JSON')
+    .option('-c, --config <file>', 'configuration file', 'weir.yaml')
+    .option(
+      '--wait-for-agents <ms>',
+      'take requests only once every agent is connected, at most this long',
+      milliseconds,
+    )
+    .action(async (options: ServeOptions) => {
+      process.exitCode = await serve({ file: options.config, waitForAgentsMs: options.waitForAgents ?? 0 })
+    })
+}
+
+function milliseconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('expected a number of milliseconds > 0')
+  return value
+}

@@ -1,0 +1,10 @@
+/** Writes a result: JSON for programs, text for people. */
+export function print(isJson: boolean, value: unknown, text: () => string): void {
+  process.stdout.write(`${isJson ? JSON.stringify(value, undefined, 2) : text()}\n`)
+}
+
+/** Writes what went wrong: an object with `error` for programs, one line for people. */
+export function printError(isJson: boolean, code: string, message: string): void {
+  if (isJson) process.stdout.write(`${JSON.stringify({ error: { code, message } }, undefined, 2)}\n`)
+  else process.stderr.write(`weir: ${message}\n`)
+}

@@ -1,0 +1,172 @@
+import { WeirError } from '../../core/errors.ts'
+import type { ManagedPool } from '../../pool/managed-pool.ts'
+import type { PoolSurroundings } from '../../pool/pool-options.ts'
+import { Registry } from '../../pool/registry.ts'
+import type { ChainAgent } from '../../proxy/agent-policy.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { newPool } from './new-pool.ts'
+import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
+import { whenIdle } from './when-idle.ts'
+
+/** One configured agent with what serves it. */
+export interface AgentEntry {
+  readonly config: AgentConfig
+  readonly pool: ManagedPool
+  readonly isDrained: boolean
+}
+
+/** A change that is prepared: the pools are there, nothing else knows them yet. */
+export interface PreparedAgents {
+  readonly entries: ReadonlyMap<string, AgentEntry>
+  readonly chainAgent: (name: string) => ChainAgent
+  /** Puts the change in force: old pools finish their work and leave. Resolves when they are gone. */
+  commit(): Promise<void>
+}
+
+/** How long a change waits for new pools to have a connection, milliseconds: a down agent must not hold it up. */
+const READY_WITHIN_MS = 3000
+
+/** The agents of the configuration in force and their pools. */
+export class AgentSet {
+  readonly registry: Registry
+  readonly #around: PoolSurroundings
+  readonly #drainTimeoutMs: () => number
+  #entries: ReadonlyMap<string, AgentEntry> = new Map()
+
+  constructor(around: PoolSurroundings, drainTimeoutMs: () => number, onError: (error: unknown) => void) {
+    this.registry = new Registry(around.clock, onError)
+    this.#around = around
+    this.#drainTimeoutMs = drainTimeoutMs
+  }
+
+  get entries(): ReadonlyMap<string, AgentEntry> {
+    return this.#entries
+  }
+
+  /** @throws WeirError NOT_FOUND */
+  entry(name: string): AgentEntry {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) throw new WeirError('NOT_FOUND', `no agent is named "${name}"`, { sent: false })
+    return entry
+  }
+
+  /**
+   * Makes the pools that a configuration needs. Agents whose connections need not change keep their pool. With
+   * `isPatient` it waits, within bounds, until dialed new pools have a connection, so that switching to them
+   * leaves no gap.
+   */
+  async prepare(agents: readonly AgentConfig[], isPatient: boolean): Promise<PreparedAgents> {
+    const entries = new Map<string, AgentEntry>()
+    const fresh: AgentEntry[] = []
+    for (const config of agents) {
+      const old = this.#entries.get(config.name)
+      if (old !== undefined && (old.isDrained || poolIdentity(old.config) === poolIdentity(config))) {
+        entries.set(config.name, { ...old, config })
+        continue
+      }
+      const entry = { config, pool: newPool(config, this.#around, old?.pool), isDrained: false }
+      entries.set(config.name, entry)
+      fresh.push(entry)
+    }
+    if (isPatient) {
+      const dialed = fresh.filter(({ config }) => config.origin.kind === 'dialed')
+      for (const { pool } of dialed) pool.start()
+      if (dialed.length > 0)
+        await this.#within(
+          READY_WITHIN_MS,
+          dialed.map(({ pool }) => pool.whenReady),
+        )
+    }
+    return {
+      entries,
+      chainAgent: (name) => {
+        const { config, pool } = entries.get(name)!
+        return { policy: policyOf(config), pool }
+      },
+      commit: () => this.#commit(entries),
+    }
+  }
+
+  /** Takes an agent out of service. Its pool refuses; what is in flight ends. @throws WeirError NOT_FOUND */
+  drain(name: string): void {
+    const entry = this.entry(name)
+    if (entry.isDrained) return
+    this.#set({ ...entry, isDrained: true })
+    void entry.pool.drain(this.#deadline())
+  }
+
+  /**
+   * Makes a drained agent a new pool and returns true; false when it is in service already.
+   * @throws WeirError NOT_FOUND
+   */
+  undrain(name: string): boolean {
+    const entry = this.entry(name)
+    if (!entry.isDrained) return false
+    const pool = newPool(entry.config, this.#around, entry.pool)
+    this.#set({ ...entry, pool, isDrained: false })
+    void this.registry.replace(pool, this.#deadline())
+    return true
+  }
+
+  chainAgent(name: string): ChainAgent {
+    const { config, pool } = this.entry(name)
+    return { policy: policyOf(config), pool }
+  }
+
+  /** Resolves when every agent has a connection, or after `timeoutMs`. */
+  async whenReady(timeoutMs: number): Promise<void> {
+    await this.#within(
+      timeoutMs,
+      Array.from(this.registry, (pool) => pool.whenReady),
+    )
+  }
+
+  async #commit(entries: ReadonlyMap<string, AgentEntry>): Promise<void> {
+    const before = this.#entries
+    this.#entries = entries
+    const leaving: Promise<void>[] = []
+    for (const [name, { config, pool, isDrained }] of entries) {
+      const old = before.get(name)
+      if (old === undefined) this.registry.add(pool)
+      else if (old.pool !== pool)
+        leaving.push(this.#retire(old.pool, () => this.registry.replace(pool, this.#deadline())))
+      else if (!isDrained) adjust(pool, old.config, config)
+    }
+    for (const [name, { pool }] of before)
+      if (!entries.has(name))
+        leaving.push(this.#retire(pool, () => this.registry.remove(name, this.#deadline())))
+    await Promise.all(leaving)
+  }
+
+  /** Requests that began on a pool finish on it; only then it is told to close. */
+  async #retire(pool: ManagedPool, leave: () => Promise<void>): Promise<void> {
+    await whenIdle(pool, this.#around.clock, this.#drainTimeoutMs())
+    await leave().catch((error: unknown) => {
+      if (WeirError.from(error).code !== 'DRAINING') throw error
+    })
+  }
+
+  #set(entry: AgentEntry): void {
+    this.#entries = new Map(this.#entries).set(entry.config.name, entry)
+  }
+
+  #deadline(): number {
+    return this.#around.clock.now() + this.#drainTimeoutMs()
+  }
+
+  async #within(timeoutMs: number, promises: readonly Promise<unknown>[]): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#around.clock.setTimer(timeoutMs, resolve)
+      void Promise.all(promises).then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+}
+
+/** Tells a pool that stays what changed about its agent. */
+function adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
+  if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
+  if (JSON.stringify(old.config) !== JSON.stringify(config.config)) pool.pushConfig(config.config)
+}

@@ -1,0 +1,24 @@
+import { ConnectionPool } from '../../pool/connection-pool.ts'
+import type { ManagedPool } from '../../pool/managed-pool.ts'
+import type { PoolSurroundings } from '../../pool/pool-options.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { agentDialer } from './dialer.ts'
+import { poolSettingsOf } from './settings.ts'
+
+/** A pool for an agent; breaker, sessions and counters go on from the one it takes over from. */
+export function newPool(
+  agent: AgentConfig,
+  around: PoolSurroundings,
+  successorOf: ManagedPool | undefined,
+): ManagedPool {
+  const { origin } = agent
+  return new ConnectionPool({
+    agent: agent.name,
+    settings: poolSettingsOf(agent),
+    around,
+    config: { config: agent.config, version: undefined },
+    nextDialer:
+      origin.kind === 'dialed' ? (setup) => agentDialer(agent, origin, setup, around.clock) : undefined,
+    successorOf: successorOf instanceof ConnectionPool ? successorOf : undefined,
+  })
+}

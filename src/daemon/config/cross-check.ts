@@ -1,0 +1,141 @@
+import { resolve } from 'node:path'
+import {
+  type Address,
+  type BindAddress,
+  formatAddress,
+  isLoopback,
+  MAX_SOCKET_PATH_BYTES,
+} from './addresses.ts'
+import { checkAgent } from './cross-check-agent.ts'
+import type { OptionPath, Report } from './problem.ts'
+import type { ConfigInput } from './schema.ts'
+import { suggest } from './suggest.ts'
+
+/** Checks what no single option can tell: references, duplicates, contradictions. */
+export function crossCheck(input: ConfigInput, folder: string, report: Report): void {
+  checkListeners(input, folder, report)
+  for (const [name, agent] of Object.entries(input.agents ?? {}))
+    checkAgent(name, agent, input, folder, report)
+  checkRoutes(input, report)
+}
+
+function checkListeners(input: ConfigInput, folder: string, report: Report): void {
+  const { listen } = input
+  const seen = new Map<string, string>()
+
+  function claim(address: BindAddress, path: OptionPath, option: string): void {
+    if (address.kind === 'unix') {
+      const full = resolve(folder, address.path)
+      if (Buffer.byteLength(full) > MAX_SOCKET_PATH_BYTES)
+        report(
+          path,
+          `the socket path ${full} is longer than ${MAX_SOCKET_PATH_BYTES} bytes; choose a shorter folder`,
+        )
+    }
+    /* Port 0 asks the system for a free one: never a duplicate. */
+    if (address.kind !== 'unix' && address.port === 0) return
+    const place =
+      address.kind === 'unix'
+        ? `unix:${resolve(folder, address.path)}`
+        : formatAddress({ ...address, kind: 'tcp' })
+    const first = seen.get(place)
+    if (first !== undefined)
+      report(path, `${place} is already taken by ${first}; give each listener its own address`)
+    else seen.set(place, option)
+  }
+
+  const single: [string, Address | undefined][] = [
+    ['http', listen.http],
+    ['grpc', listen.grpc],
+    ['socket', listen.socket],
+  ]
+  for (const [name, address] of single)
+    if (address !== undefined) claim(address, ['listen', name], `listen.${name}`)
+  if (listen.socket !== undefined && listen.socket.kind !== 'unix')
+    report(['listen', 'socket'], 'expected a Unix socket; example: unix:./run/weir.sock')
+  if (listen.http?.kind === 'unix') report(['listen', 'http'], 'expected host:port; example: 127.0.0.1:8080')
+  if (listen.grpc?.kind === 'unix')
+    report(
+      ['listen', 'grpc'],
+      'expected host:port; a Unix socket belongs in listen.socket; example: 127.0.0.1:50051',
+    )
+
+  for (const [index, entry] of (listen.reverse ?? []).entries()) {
+    const path = ['listen', 'reverse', index]
+    const address = 'address' in entry ? entry.address : entry
+    claim(address, path, `listen.reverse[${index}]`)
+    const certificates: { cert?: unknown; key?: unknown; clientCa?: unknown } =
+      'address' in entry ? entry : {}
+    if (address.kind === 'tls') {
+      if (certificates.cert === undefined || certificates.key === undefined)
+        report(
+          path,
+          'a tls:// listener needs cert and key; example: { address: tls://0.0.0.0:9443, cert: ./weir.pem, key: ./weir.key }',
+        )
+    } else
+      for (const option of ['cert', 'key', 'clientCa'] as const)
+        if (certificates[option] !== undefined)
+          report(
+            [...path, option],
+            'has an effect on tls:// listeners only; remove it or change the address',
+            'key',
+          )
+  }
+
+  const admin = listen.admin
+  if (admin !== undefined) {
+    const address = 'address' in admin ? admin.address : admin
+    claim(address, ['listen', 'admin'], 'listen.admin')
+    const allowRemote = 'address' in admin && admin.allowRemote === true
+    if (!isLoopback(address) && !allowRemote)
+      report(
+        ['listen', 'admin'],
+        `${formatAddress(address)} can be reached from other machines and the admin API has no login; use 127.0.0.1 or a Unix socket, or write { address: ..., allowRemote: true }`,
+      )
+  }
+  if (input.http !== undefined && listen.http === undefined)
+    report(['http'], 'has no effect: listen.http is not set; remove it', 'key')
+  if (listen.http === undefined && listen.grpc === undefined && listen.socket === undefined)
+    report(['listen'], 'nothing would be served; give at least one of http, grpc, socket', 'key')
+}
+
+function checkRoutes(input: ConfigInput, report: Report): void {
+  const names = new Map<string, number>()
+  const matches = new Map<string, number>()
+  const agents = Object.keys(input.agents ?? {})
+  for (const [index, route] of (input.routes ?? []).entries()) {
+    const path = ['routes', index]
+    if (route.name !== undefined) {
+      const first = names.get(route.name)
+      if (first !== undefined)
+        report([...path, 'name'], `routes[${first}] has this name already; choose another`)
+      else names.set(route.name, index)
+    }
+    const match = `${route.match.host?.toLowerCase() ?? ''} ${route.match.path}`
+    const same = matches.get(match)
+    if (same !== undefined)
+      report([...path, 'match'], `routes[${same}] matches exactly the same requests; remove one`)
+    else matches.set(match, index)
+
+    if (input.listen.http !== undefined && route.upstream === undefined)
+      report(
+        path,
+        'has no upstream, and listen.http must forward somewhere; example: upstream: http://127.0.0.1:3000',
+      )
+    const used = new Set<string>()
+    for (const [position, agent] of route.agents.entries()) {
+      if (used.has(agent)) report([...path, 'agents', position], `${agent} is named twice`)
+      used.add(agent)
+      if (agents.includes(agent)) continue
+      const near = suggest(agent, agents)
+      const hint = near === undefined ? `known: ${agents.join(', ') || 'none'}` : `did you mean ${near}?`
+      report([...path, 'agents', position], `no agent is named "${agent}"; ${hint}`)
+    }
+  }
+  if (input.routes === undefined || input.routes.length === 0)
+    report(
+      ['routes'],
+      'no route is defined, so every request would be refused; example: - { match: { path: /* }, upstream: http://127.0.0.1:3000, agents: [] }',
+      'key',
+    )
+}

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
+import type { Config } from './config.ts'
+import { crossCheck } from './cross-check.ts'
+import { type ConfigDocument, parseConfigDocument } from './document.ts'
+import { problemsOf } from './issues.ts'
+import { optionName, type Problem, type Report } from './problem.ts'
+import { resolveReferences } from './references.ts'
+import { resolveConfig } from './resolve.ts'
+import { configSchema } from './schema.ts'
+
+/** A configuration that may be used, or every mistake in it. */
+export type LoadedConfig =
+  | {
+      readonly isValid: true
+      readonly config: Config
+      /** The file as written, references unresolved: safe to show after `redact`. */
+      readonly document: ConfigDocument
+    }
+  | { readonly isValid: false; readonly problems: readonly Problem[] }
+
+/** Reads, checks and completes a configuration file. Never throws for what the file says; reports it all at once. */
+export function loadConfig(
+  path: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): LoadedConfig {
+  const file = resolve(path)
+  const shown = displayName(file)
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const message = `cannot read the configuration: ${(error as Error).message}`
+    return { isValid: false, problems: [{ file: shown, line: 0, column: 0, option: '', message }] }
+  }
+  const document = parseConfigDocument(shown, text)
+  if (!('value' in document)) return { isValid: false, problems: document }
+
+  const references = resolveReferences({ ...document, file }, environment)
+  const problems = references.problems.map((problem) => ({ ...problem, file: shown }))
+  const broken = new Set(problems.map((problem) => problem.option))
+  const checked = configSchema.safeParse(references.value ?? {})
+  if (!checked.success) {
+    const found = problemsOf(checked.error.issues, document)
+    /* An unresolved reference leaves a hole that the schema would complain about a second time. */
+    problems.push(...found.filter((problem) => !broken.has(problem.option)))
+    return { isValid: false, problems: inFileOrder(problems) }
+  }
+  const report: Report = (option, message, of) =>
+    void problems.push({
+      file: shown,
+      ...document.position(option, of ?? 'value'),
+      option: optionName(option),
+      message,
+    })
+  crossCheck(checked.data, dirname(file), report)
+  const config = resolveConfig(checked.data, file, dirname(file), references.files, report)
+  if (problems.length > 0) return { isValid: false, problems: inFileOrder(problems) }
+  return { isValid: true, config, document }
+}
+
+/** Relative when that is shorter to read. */
+function displayName(file: string): string {
+  const near = relative(process.cwd(), file)
+  return near === '' || near.startsWith('..') ? file : near
+}
+
+function inFileOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}

@@ -1,0 +1,25 @@
+import type { ConfigDocument } from './document.ts'
+
+/** Option names whose literal values are not shown. */
+const SENSITIVE = /(secret|token|password|passwd|passphrase|credential|api[-_]?key|authorization|private)/i
+const HIDDEN = '(hidden)'
+
+/**
+ * The configuration as written, fit to be shown: references like `${env:NAME}` stay references, and literal
+ * values under names that sound like secrets are hidden.
+ */
+export function redact(document: ConfigDocument): unknown {
+  return hide(document.value, false)
+}
+
+function hide(value: unknown, isSensitive: boolean): unknown {
+  if (Array.isArray(value)) return value.map((item) => hide(item, isSensitive))
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, hide(item, isSensitive || SENSITIVE.test(key))]),
+    )
+  if (!isSensitive || value === null) return value
+  return typeof value === 'string' && /^\$\{(env|file):[^}]*\}$/.test(value) && !value.includes(':-')
+    ? value
+    : HIDDEN
+}

@@ -1,0 +1,37 @@
+import type { SessionKeySource } from '../../frontend/http/options.ts'
+import type { LimitKey, LimitRule } from '../../proxy/limits/limit-rule.ts'
+import type { ConfigInput } from './schema.ts'
+
+type AgentInput = NonNullable<ConfigInput['agents']>[string]
+
+/** Prefixes that one client is taken to hold: an address of IPv4, a site of IPv6 (RFC 6177). */
+const CLIENT_KEY: LimitKey = { by: 'client', ipv4Bits: 32, ipv6Bits: 64 }
+
+export function limitRule(limit: NonNullable<AgentInput['limit']>): LimitRule {
+  const { ratePerSecond } = limit
+  return {
+    name: 'limit',
+    key: limitKey(limit.key ?? 'agent'),
+    ratePerSecond,
+    burst: limit.burst ?? Math.max(1, ratePerSecond),
+    cost: limit.cost ?? 'event',
+    shadow: limit.shadow ?? false,
+  }
+}
+
+function limitKey(text: string): LimitKey {
+  if (text === 'client-ip') return CLIENT_KEY
+  if (text.startsWith('header:')) return { by: 'header', name: text.slice('header:'.length) }
+  return { by: text as 'agent' | 'route' | 'session' }
+}
+
+export function sessionSource(text: string): SessionKeySource {
+  const [from, name = ''] = text.split(':')
+  if (from === 'header' || from === 'cookie') return { from, name }
+  return { from: 'client-address' }
+}
+
+/** Without the options that were left out, so that they do not hide defaults. */
+export function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
+}

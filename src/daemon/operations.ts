@@ -1,0 +1,76 @@
+import type { Operations } from '../admin/operations.ts'
+import type { BanView, ReadinessCheck } from '../admin/views.ts'
+import type { Ban } from '../proxy/limits/ban-book.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { WeirSystem } from './system.ts'
+import { VERSION } from './version.ts'
+import { agentView, connectionViews, limitViews } from './views.ts'
+
+/** The running system as its operators see it. */
+export function systemOperations(system: WeirSystem, log: Log, metrics: Metrics): Operations {
+  const { agents, storage, clock } = system
+  const startedAt = clock.now()
+  const entries = () => [...agents.entries.values()]
+
+  function readiness(): readonly ReadinessCheck[] {
+    return [
+      { name: 'serving', isOk: system.state === 'serving', detail: system.state },
+      { name: 'storage', isOk: storage.store.isOpen, detail: storage.store.path },
+      ...entries()
+        .map(agentView)
+        .map((agent) => ({
+          name: `agent ${agent.name}`,
+          /* A request can still be served without an agent that fails open, or that its operator took out. */
+          isOk: agent.state !== 'unavailable' || agent.onFailure === 'open',
+          detail: `${agent.state}, ${agent.availableConnections} of ${agent.wantedConnections} connections available, on failure ${agent.onFailure}`,
+        })),
+    ]
+  }
+
+  return {
+    readiness,
+    status: () => {
+      const views = entries().map(agentView)
+      return {
+        version: VERSION,
+        pid: process.pid,
+        uptimeMs: clock.now() - startedAt,
+        state: system.state,
+        isReady: readiness().every((check) => check.isOk),
+        openRequests: system.dispatcher.openRequests,
+        agents: { total: views.length, ready: views.filter((agent) => agent.state === 'ready').length },
+        routes: system.config.routes.length,
+        listeners: system.listeners.views,
+        config: system.configState,
+      }
+    },
+    agents: () => entries().map(agentView),
+    connections: () => entries().flatMap(connectionViews),
+    limits: () => entries().flatMap((entry) => limitViews(entry, storage.limiter)),
+    bans: () => storage.limiter.bans.list().map(banView),
+    async ban({ agent, reason, author, durationMs }) {
+      agents.entry(agent)
+      const record = await storage.limiter.bans.ban({ agent, reason, author, durationMs })
+      return banView(record)
+    },
+    async unban(agent, author) {
+      await storage.limiter.bans.unban(agent, '', author)
+    },
+    drain: (agent) => agents.drain(agent),
+    undrain: (agent) => system.undrain(agent),
+    metrics,
+    audit: (action, facts) => log.audit(action, facts),
+  }
+}
+
+function banView(ban: Pick<Ban, 'agent' | 'reason' | 'author' | 'atWallMs' | 'untilWallMs'>): BanView {
+  const { agent, reason, author, atWallMs, untilWallMs } = ban
+  return {
+    agent,
+    reason,
+    author,
+    since: new Date(atWallMs).toISOString(),
+    until: untilWallMs === undefined ? undefined : new Date(untilWallMs).toISOString(),
+  }
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** Editors and volume managers change a file in several steps; wait for the last of them. Milliseconds. */
+const DEBOUNCE_MS = 200
+
+/**
+ * Tells when the content of files changed. Watches their folders, because editors replace files and Kubernetes
+ * swaps a link beside them; compares content, because folders change for many reasons.
+ */
+export class FileWatch {
+  readonly #onChange: () => void
+  #files: readonly string[] = []
+  #watchers: FSWatcher[] = []
+  #content = ''
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange
+  }
+
+  /** Watches these files, as they are now, instead of those before. */
+  follow(files: readonly string[]): void {
+    this.close()
+    this.#files = files
+    this.#content = contentOf(files)
+    for (const folder of new Set(files.map((file) => dirname(file)))) {
+      try {
+        const watcher = watch(folder, { persistent: false }, () => this.#changed())
+        /* A folder that goes away ends its watch; SIGHUP still works. */
+        watcher.on('error', () => watcher.close())
+        this.#watchers.push(watcher)
+      } catch {
+        /* Some file systems cannot be watched; SIGHUP still works. */
+      }
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    for (const watcher of this.#watchers) watcher.close()
+    this.#watchers = []
+  }
+
+  #changed(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      const content = contentOf(this.#files)
+      if (content === this.#content) return
+      this.#content = content
+      this.#onChange()
+    }, DEBOUNCE_MS)
+    this.#timer.unref()
+  }
+}
+
+function contentOf(files: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const file of files) {
+    try {
+      hash.update(readFileSync(file)).update('\n')
+    } catch {
+      hash.update('missing\n')
+    }
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '../core/clock.ts'
+import type { Probe } from '../core/probe.ts'
+import type { SessionStore } from '../pool/session-store.ts'
+import type { LimitPlan } from '../proxy/limits/limit-scopes.ts'
+import { Limiter } from '../proxy/limits/limiter.ts'
+import { SqliteLimitStore } from '../store/limits/sqlite-limit-store.ts'
+import { Store } from '../store/store.ts'
+import type { AgentConfig, StorageConfig } from './config/config.ts'
+
+/** Longest that a check waits for tokens from the file, milliseconds; far below any agent's timeout. */
+const STORE_TIMEOUT_MS = 100
+
+/** Durable facts and what is decided by them. */
+export interface Storage {
+  readonly store: Store
+  readonly limiter: Limiter
+  readonly sessions: SessionStore
+  /** Gives tokens back and closes the file. */
+  close(): Promise<void>
+}
+
+/** Rejects with STORAGE: the message names the file and the fix. */
+export async function openStorage(
+  config: StorageConfig,
+  clock: Clock,
+  probe: Probe,
+  sessionTtlMs: (agent: string) => number,
+): Promise<Storage> {
+  const store = await Store.open({ path: config.path })
+  try {
+    const limiter = new Limiter({
+      store: await SqliteLimitStore.open(store, clock),
+      clock,
+      probe,
+      capacity: config.maxBuckets,
+      onStoreFailure: config.onFailure,
+      storeTimeoutMs: STORE_TIMEOUT_MS,
+    })
+    await limiter.start()
+    return {
+      store,
+      limiter,
+      sessions: storedSessions(store, clock, sessionTtlMs),
+      close: async () => {
+        await limiter.drain()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+export function limitPlanOf(agents: readonly AgentConfig[]): LimitPlan {
+  return {
+    agents: new Map(agents.map(({ name, limit }) => [name, limit === undefined ? [] : [limit]])),
+    defaults: [],
+  }
+}
+
+/** Sticky sessions in the file. A row expires by itself, so one left behind by a crash does no harm. */
+function storedSessions(store: Store, clock: Clock, ttlMs: (agent: string) => number): SessionStore {
+  return {
+    async load(agent) {
+      const rows = await store.call('loadSessions', { agent, wallMs: clock.wallMs() })
+      return rows.map(({ session, target, expiresWallMs }) => {
+        const lastUsedAtMs = expiresWallMs - ttlMs(agent)
+        return { key: session, home: target, createdAtMs: lastUsedAtMs, lastUsedAtMs }
+      })
+    },
+    async saveBatch(agent, { saved, removed }) {
+      const rows = saved.map(({ key, home, lastUsedAtMs }) => ({
+        agent,
+        session: key,
+        target: home,
+        expiresWallMs: lastUsedAtMs + ttlMs(agent),
+      }))
+      await Promise.all([
+        rows.length > 0 ? store.call('saveSessions', rows) : undefined,
+        removed.length > 0
+          ? store.call(
+              'deleteSessions',
+              removed.map((session) => ({ agent, session })),
+            )
+          : undefined,
+      ])
+    },
+  }
+}

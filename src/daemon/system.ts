@@ -1,0 +1,230 @@
+import { listenAdmin } from '../admin/server.ts'
+import type { ConfigStateView } from '../admin/views.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
+import { WeirError } from '../core/errors.ts'
+import type { Probe } from '../core/probe.ts'
+import { type Random, systemRandom } from '../core/random.ts'
+import { TimerWheel } from '../core/timer-wheel.ts'
+import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
+import { fanOut } from '../telemetry/fan-out.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createTraces } from '../telemetry/traces.ts'
+import { ReverseAdmission } from './agents/admission.ts'
+import { AgentSet } from './agents/agent-set.ts'
+import { formatAddress } from './config/addresses.ts'
+import type { Config } from './config/config.ts'
+import { FrontEnds } from './front-ends.ts'
+import { Listeners } from './listeners.ts'
+import { systemOperations } from './operations.ts'
+import { openReverse } from './reverse.ts'
+import { RouteBook } from './routes/route-book.ts'
+import { limitPlanOf, openStorage, type Storage } from './storage.ts'
+import { VERSION } from './version.ts'
+
+export interface SystemOptions {
+  readonly log: Log
+  /** Wait for all agents before taking requests, at most this long, milliseconds. 0: do not wait. */
+  readonly waitForAgentsMs: number
+  /** An agent asked to have the configuration read anew. */
+  readonly onReloadRequested: () => void
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** Everything that runs for one configuration: made by `start`, changed by `apply`, ended by `drain`. */
+export class WeirSystem {
+  readonly clock: Clock
+  readonly agents: AgentSet
+  readonly storage: Storage
+  readonly dispatcher: AgentDispatcher
+  readonly listeners = new Listeners()
+  readonly metrics: Metrics
+  readonly #frontEnds: FrontEnds
+  readonly #wheel: TimerWheel
+  #config: Config
+  #loadedAt: number
+  #refused: readonly string[] = []
+  #state: 'starting' | 'serving' | 'draining' = 'starting'
+  #book = new RouteBook([], () => {
+    throw new WeirError('INTERNAL', 'an empty book of routes has no agents')
+  })
+  #drained: Promise<void> | undefined
+
+  private constructor(config: Config, parts: SystemParts) {
+    this.clock = parts.clock
+    this.#config = config
+    this.#loadedAt = this.clock.wallMs()
+    this.storage = parts.storage
+    this.metrics = parts.metrics
+    this.agents = parts.agents
+    this.#wheel = new TimerWheel(this.clock)
+    this.dispatcher = new AgentDispatcher(
+      { clock: this.clock, wheel: this.#wheel, probe: parts.probe, limits: parts.storage.limiter },
+      { maxOpenRequests: config.maxOpenRequests },
+    )
+    this.#frontEnds = new FrontEnds({
+      config,
+      dispatcher: this.dispatcher,
+      clock: this.clock,
+      probe: parts.probe,
+      book: () => this.#book,
+    })
+  }
+
+  /**
+   * Starts what the configuration describes. Agents need not be there: they are dialed until they are.
+   * @throws WeirError one sentence that names the option; whatever was opened is closed again
+   */
+  static async start(config: Config, options: SystemOptions): Promise<WeirSystem> {
+    const parts = await makeParts(config, options)
+    const system = new WeirSystem(config, parts)
+    parts.metricsSource.agents = () =>
+      system.agents.registry.snapshot().map(({ agent, active, available, inFlight, waiting }) => ({
+        agent,
+        connections: active,
+        availableConnections: available,
+        inFlight,
+        waiting,
+      }))
+    try {
+      await system.#open(options, parts.probe)
+    } catch (error) {
+      await system.drain(0)
+      throw error
+    }
+    return system
+  }
+
+  get state(): 'starting' | 'serving' | 'draining' {
+    return this.#state
+  }
+
+  get config(): Config {
+    return this.#config
+  }
+
+  get configState(): ConfigStateView {
+    return {
+      file: this.#config.file,
+      loadedAt: new Date(this.#loadedAt).toISOString(),
+      refused: this.#refused,
+    }
+  }
+
+  /** Puts a new configuration in force, all of it or, on a throw, nothing. Requests under way keep their route. */
+  async apply(config: Config): Promise<void> {
+    const prepared = await this.agents.prepare(config.agents, true)
+    const book = new RouteBook(config.routes, prepared.chainAgent)
+    this.#frontEnds.checkRoutes(book)
+    this.storage.limiter.configure(limitPlanOf(config.agents))
+    const gone = this.#config.agents.filter(({ name }) => !prepared.entries.has(name))
+    const leaving = prepared.commit()
+    this.#book = book
+    this.#frontEnds.setRoutes(book)
+    this.#config = config
+    this.#loadedAt = this.clock.wallMs()
+    this.#refused = []
+    this.metrics.configReloaded(true, this.#loadedAt)
+    await leaving
+    for (const { name } of gone) await this.metrics.forget(name)
+  }
+
+  /** Notes that a newer configuration was not taken. */
+  refuse(problems: readonly string[]): void {
+    this.#refused = problems
+    this.metrics.configReloaded(false, this.clock.wallMs())
+  }
+
+  /** Puts a drained agent back. @throws WeirError NOT_FOUND */
+  undrain(agent: string): void {
+    if (!this.agents.undrain(agent)) return
+    this.#book = new RouteBook(this.#config.routes, (name) => this.agents.chainAgent(name))
+    this.#frontEnds.setRoutes(this.#book)
+  }
+
+  /**
+   * Ends the system: not ready at once, then nothing new is taken, what is in flight ends within `timeoutMs`, what
+   * is durable is written. Twice: the same promise.
+   */
+  drain(timeoutMs: number): Promise<void> {
+    this.#drained ??= this.#drain(timeoutMs)
+    return this.#drained
+  }
+
+  async #open(options: SystemOptions, probe: Probe): Promise<void> {
+    const config = this.#config
+    const prepared = await this.agents.prepare(config.agents, false)
+    this.#book = new RouteBook(config.routes, prepared.chainAgent)
+    this.#frontEnds.setRoutes(this.#book)
+    this.storage.limiter.configure(limitPlanOf(config.agents))
+    const { admin } = config.listen
+    if (admin !== undefined) {
+      const operations = systemOperations(this, options.log, this.metrics)
+      await this.listeners.open(
+        'listen.admin',
+        formatAddress(admin),
+        () => listenAdmin(admin, operations),
+        (server) => ({
+          address: formatAddress(admin.kind === 'unix' ? admin : { ...admin, port: server.port }),
+          close: () => server.close(),
+        }),
+      )
+    }
+    await openReverse(config.listen, this.listeners, new ReverseAdmission(this.agents, probe), this.clock)
+    void prepared.commit()
+    if (options.waitForAgentsMs > 0) await this.agents.whenReady(options.waitForAgentsMs)
+    await this.#frontEnds.open(this.listeners)
+    this.#state = 'serving'
+    this.metrics.configReloaded(true, this.#loadedAt)
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    const wasServing = this.#state === 'serving'
+    this.#state = 'draining'
+    const delayMs = wasServing && timeoutMs > 0 ? this.#config.drainDelayMs : 0
+    if (delayMs > 0) await new Promise<void>((resolve) => void this.clock.setTimer(delayMs, resolve))
+    const deadline = this.clock.now() + timeoutMs
+    await this.#frontEnds.drain(timeoutMs)
+    await this.agents.registry.drain(Math.max(deadline, this.clock.now()))
+    await this.listeners.close()
+    this.#wheel.close()
+    await this.storage.close()
+  }
+}
+
+interface SystemParts {
+  readonly clock: Clock
+  readonly probe: Probe
+  readonly metrics: Metrics
+  readonly storage: Storage
+  readonly agents: AgentSet
+  readonly metricsSource: { agents: Parameters<typeof createMetrics>[0]['source']['agents'] }
+}
+
+async function makeParts(config: Config, options: SystemOptions): Promise<SystemParts> {
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  /* The pools exist only after the probe that counts them. */
+  const metricsSource: SystemParts['metricsSource'] = { agents: () => [] }
+  const metrics = createMetrics({ version: VERSION, source: { agents: () => metricsSource.agents() } })
+  const traces = createTraces(VERSION, clock)
+  const onError = (error: unknown): void =>
+    options.log.probe.notice?.('error', `an internal error was survived: ${WeirError.from(error).message}`, {
+      stack: error instanceof Error ? error.stack : undefined,
+    })
+  const probe = fanOut([options.log.probe, metrics.probe, ...(traces === undefined ? [] : [traces])], onError)
+  let agents: AgentSet | undefined
+  const storage = await openStorage(
+    config.storage,
+    clock,
+    probe,
+    (agent) => agents?.entries.get(agent)?.config.sessions.idleTtlMs ?? 300_000,
+  )
+  agents = new AgentSet(
+    { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
+    () => config.drainTimeoutMs,
+    onError,
+  )
+  return { clock, probe, metrics, storage, agents, metricsSource }
+}

@@ -1,0 +1,69 @@
+import type { AgentView, ConnectionView, LimitView } from '../admin/views.ts'
+import type { PoolSnapshot } from '../pool/pool-snapshot.ts'
+import type { Limiter } from '../proxy/limits/limiter.ts'
+import type { AgentEntry } from './agents/agent-set.ts'
+import { formatEndpoint } from './config/addresses.ts'
+
+export function agentView({ config, pool, isDrained }: AgentEntry): AgentView {
+  const snapshot = pool.snapshot()
+  const { origin } = config
+  return {
+    name: config.name,
+    origin: origin.kind,
+    endpoint: origin.kind === 'dialed' ? formatEndpoint(origin.endpoint) : 'reverse',
+    state: isDrained ? 'draining' : stateOf(snapshot),
+    connections: snapshot.active,
+    availableConnections: snapshot.available,
+    wantedConnections: snapshot.target,
+    inFlight: snapshot.inFlight,
+    waiting: snapshot.waiting,
+    breaker: snapshot.breaker,
+    onFailure: config.onFailure,
+    software: snapshot.connections[0]?.agentVersion ?? '',
+  }
+}
+
+function stateOf(snapshot: PoolSnapshot): AgentView['state'] {
+  if (snapshot.state === 'draining') return 'draining'
+  if (snapshot.active - snapshot.retiring <= 0) return 'unavailable'
+  return snapshot.paused === snapshot.active ? 'paused' : 'ready'
+}
+
+export function connectionViews({ config, pool }: AgentEntry): ConnectionView[] {
+  return pool.snapshot().connections.map((connection) => ({
+    id: connection.id,
+    agent: config.name,
+    transport: connection.transport,
+    peer: connection.peer,
+    state: connection.stage === 'ready' ? readyState(connection) : connection.stage,
+    inFlight: connection.inFlight,
+    latencyMs: connection.latencyMs,
+    ageMs: connection.ageMs,
+  }))
+}
+
+function readyState(connection: PoolSnapshot['connections'][number]): string {
+  if (connection.isPaused) return 'paused'
+  if (connection.health !== 'healthy') return connection.health
+  return connection.isAvailable ? 'ready' : 'full'
+}
+
+export function limitViews({ config }: AgentEntry, limiter: Limiter): LimitView[] {
+  const { name: agent, limit } = config
+  if (limit === undefined) return []
+  /* Only a limit on the agent itself has one bucket; the others have one per client, route or session. */
+  const [now] =
+    limit.key.by === 'agent' ? limiter.peek({ agent, facts: { clientIp: '' }, routeName: '', bytes: 0 }) : []
+  return [
+    {
+      agent,
+      name: limit.name,
+      key: limit.key.by === 'header' ? `header:${limit.key.name}` : limit.key.by,
+      cost: limit.cost,
+      ratePerSecond: limit.ratePerSecond,
+      burst: limit.burst,
+      isShadow: limit.shadow,
+      remaining: now?.remaining,
+    },
+  ]
+}

@@ -1,0 +1,120 @@
+import { STATUS_CODES } from 'node:http'
+import { WeirError } from '../../core/errors.ts'
+import type { Decision, HeaderOp } from '../../core/reply.ts'
+import type { Verdict } from '../../proxy/verdict.ts'
+import { fieldName, isGuarded } from './field-names.ts'
+import { applyOps, isFieldName, isFieldValue } from './header-list.ts'
+
+/** A response that Weir gives itself, instead of the upstream's. Content-length is left to the writer. */
+export interface Answer {
+  readonly status: number
+  /** Flat list, lower-case names. */
+  readonly headers: string[]
+  readonly body: string
+}
+
+const TEXT = 'text/plain; charset=utf-8'
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+
+/** What a refusal by an agent, or by a failure of one, looks like to the client. */
+export function answerOf(verdict: Verdict, correlationId: string, onSkipped: (op: HeaderOp) => void): Answer {
+  const answer =
+    verdict.error === undefined
+      ? decided(verdict.decision, correlationId)
+      : answerOfError(verdict.error, correlationId)
+  applyOps(answer.headers, verdict.responseHeaders, onSkipped)
+  return answer
+}
+
+/** Status by the error's code, a JSON body that names it, and when to come again. */
+export function answerOfError(
+  error: WeirError,
+  correlationId: string,
+  status: number = error.httpStatus,
+): Answer {
+  const headers = ['content-type', 'application/json']
+  if (error.retryAfterMs !== undefined) {
+    headers.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
+  }
+  if (error.limit !== undefined) {
+    headers.push('ratelimit-limit', String(error.limit.limit))
+    headers.push('ratelimit-remaining', String(error.limit.remaining))
+    if (error.limit.resetMs !== undefined) {
+      headers.push('ratelimit-reset', String(Math.ceil(error.limit.resetMs / 1000)))
+    }
+  }
+  const body = JSON.stringify({ error: error.code, message: error.message, correlationId })
+  return { status, headers, body: `${body}\n` }
+}
+
+function decided(decision: Decision, correlationId: string): Answer {
+  switch (decision.kind) {
+    case 'block':
+      return blocked(decision.status, decision.body, decision.headers ?? [], correlationId)
+    case 'redirect':
+      return redirected(decision.url, decision.status, correlationId)
+    case 'challenge':
+      return challenged(decision.params)
+    case 'allow':
+      return broken('an allow was to be answered as a refusal', correlationId)
+  }
+}
+
+function blocked(
+  status: number,
+  body: string | undefined,
+  fields: readonly string[],
+  correlationId: string,
+): Answer {
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    return broken(`an agent blocked with status ${status}, which no response can end with`, correlationId)
+  }
+  const headers: string[] = []
+  let hasType = false
+  for (let at = 0; at < fields.length; at += 2) {
+    const { name, role } = fieldName(fields[at]!)
+    const value = fields[at + 1]!
+    if (isGuarded(role) || name === 'x-correlation-id' || !isFieldName(name) || !isFieldValue(value)) continue
+    hasType ||= name === 'content-type'
+    headers.push(name, value)
+  }
+  if (!hasType) headers.push('content-type', TEXT)
+  return { status, headers, body: body ?? `${STATUS_CODES[status] ?? 'Refused'}\n` }
+}
+
+function redirected(url: string, status: number, correlationId: string): Answer {
+  if (url === '' || !isFieldValue(url)) {
+    return broken('an agent redirected to a URL that cannot stand in a header', correlationId)
+  }
+  return { status: REDIRECTS.has(status) ? status : 302, headers: ['location', url], body: '' }
+}
+
+/** The protocol's fixed set of parameters, names in any case; all others stay between agent and proxy. */
+function challenged(params: Readonly<Record<string, string>>): Answer {
+  const headers: string[] = []
+  let body: string | undefined
+  let type: string | undefined
+  let status = 403
+  for (const [name, value] of Object.entries(params)) {
+    switch (name.toLowerCase()) {
+      case 'www-authenticate':
+        if (!isFieldValue(value)) break
+        headers.push('www-authenticate', value)
+        status = 401
+        break
+      case 'body':
+        body = value
+        break
+      case 'content-type':
+        if (isFieldValue(value)) type = value
+        break
+      default:
+    }
+  }
+  headers.push('content-type', body === undefined ? TEXT : (type ?? TEXT))
+  return { status, headers, body: body ?? `${STATUS_CODES[status]!}\n` }
+}
+
+function broken(message: string, correlationId: string): Answer {
+  return answerOfError(new WeirError('INTERNAL', message), correlationId)
+}

@@ -1,0 +1,229 @@
+import type { HealthReport } from '../../core/agent-messages.ts'
+import { Backoff } from '../../core/backoff.ts'
+import type { Random } from '../../core/random.ts'
+import { PeakEwma } from '../peak-ewma.ts'
+import type { EjectionGroup } from './ejection-group.ts'
+import { FailureScore } from './failure-score.ts'
+import type { HealthSettings } from './health-options.ts'
+import { ReportedHealth } from './reported-health.ts'
+
+/** What the pool makes of a connection. Draining and ejected ones get nothing new. */
+export type ConnectionHealth = 'healthy' | 'degraded' | 'draining' | 'ejected'
+
+/** Our own judgement, from evidence. `ejected` until a trial succeeds. */
+type Verdict = 'healthy' | 'degraded' | 'ejected'
+
+/** Why a connection was ejected, which decides what brings it back before its trial. */
+type Cause =
+  /** Failures: nothing but a trial. */
+  | 'failures'
+  /** Events waited and none was answered: a reply. */
+  | 'stalled'
+  /** Pings went unanswered: a reply or a pong. */
+  | 'unreachable'
+
+/** Weight of an ejected connection whose trial is due: it shall come soon, not first. */
+const TRIAL_WEIGHT = 0.25
+/** A bad score never shuts a usable connection out completely; that is what ejection is for. */
+const LOWEST_WEIGHT = 0.05
+/** Score after a successful trial: degraded, two half-lives or a dozen good replies away from healthy. */
+const SCORE_AFTER_TRIAL = 0.7
+
+/**
+ * Health of one connection: the only writer of that fact. Every method is O(1) and allocates nothing. States and
+ * transitions are drawn in the README of `policy`.
+ */
+export class Health {
+  readonly #settings: HealthSettings
+  readonly #group: EjectionGroup
+  readonly #score: FailureScore
+  readonly #pauses: Backoff
+  readonly #reported = new ReportedHealth()
+  readonly #roundTrip = new PeakEwma()
+
+  #verdict: Verdict = 'healthy'
+  #cause: Cause = 'failures'
+  #failuresInRow = 0
+  #pingsMissed = 0
+  #repliedAt: number
+  /** Meaningful while ejected: when the next trial may start. */
+  #trialAt = 0
+  /** Meaningful while ejected: a trial is out, since then. NaN: none. */
+  #triedAt = Number.NaN
+  #isClosed = false
+
+  constructor(settings: HealthSettings, group: EjectionGroup, random: Random, now: number) {
+    this.#settings = settings
+    this.#group = group
+    this.#score = new FailureScore(settings.halfLifeMs, now)
+    this.#pauses = new Backoff(random, {
+      initialMs: settings.pauseMs,
+      maxMs: Math.max(settings.pauseMs, settings.maxPauseMs),
+    })
+    this.#repliedAt = now
+    group.join()
+  }
+
+  /** The agent's word on draining and unhealthy goes first, then our own judgement. */
+  state(now: number): ConnectionHealth {
+    const reported = this.#reported.state(now)
+    if (reported === 'draining') return 'draining'
+    if (reported === 'unhealthy' || this.#verdict === 'ejected') return 'ejected'
+    this.#settle(now)
+    return reported === 'degraded' ? 'degraded' : this.#verdict
+  }
+
+  /** Whether a new event may go here: healthy, degraded, or ejected with a trial due. */
+  admits(now: number): boolean {
+    const reported = this.#reported.state(now)
+    if (reported === 'draining' || reported === 'unhealthy') return false
+    return this.#verdict !== 'ejected' || this.#isTrialDue(now) || this.#group.isOver
+  }
+
+  /** Share of traffic, 0 to 1; 0 exactly when nothing is admitted. Slow start is not part of it. */
+  weight(now: number): number {
+    if (!this.admits(now)) return 0
+    if (this.#verdict === 'ejected') return TRIAL_WEIGHT
+    const score = this.#settle(now)
+    const isDegraded = this.#verdict === 'degraded' || this.#reported.state(now) === 'degraded'
+    return Math.max(LOWEST_WEIGHT, isDegraded ? score * this.#settings.degradedFactor : score)
+  }
+
+  /** Share of good outcomes among recent ones, 0 to 1. */
+  score(now: number): number {
+    return this.#score.value(now)
+  }
+
+  /** Factor for deadlines that a degraded agent asked for, 1 to 10. */
+  timeoutMultiplier(now: number): number {
+    return this.#reported.timeoutMultiplier(now)
+  }
+
+  /** Recent peak of ping round trips, milliseconds; 0 before the first. */
+  roundTripMs(now: number): number {
+    return this.#roundTrip.value(now)
+  }
+
+  /** Instant from which a trial may start; undefined unless ejected by our own judgement. */
+  get trialAt(): number | undefined {
+    return this.#verdict === 'ejected' ? this.#trialAt : undefined
+  }
+
+  /** An event was leased to this connection. On an ejected one it is the trial. */
+  leased(now: number): void {
+    if (this.#verdict === 'ejected' && this.#isTrialDue(now)) this.#triedAt = now
+  }
+
+  /** A usable reply came. */
+  replied(now: number): void {
+    this.#failuresInRow = 0
+    this.#pingsMissed = 0
+    this.#repliedAt = now
+    this.#score.countGood(now)
+    if (this.#verdict !== 'ejected') this.#settle(now)
+    else if (this.#isOnTrial || this.#cause !== 'failures') this.#reinstate(now)
+  }
+
+  /** An event failed on this connection: timeout, error, unusable reply. */
+  failed(now: number): void {
+    this.#failuresInRow++
+    this.#score.countBad(now)
+    if (this.#verdict === 'ejected') {
+      if (this.#isOnTrial) this.#pauseAgain(now)
+      return
+    }
+    const { consecutiveFailures, ejectBelow } = this.#settings
+    const isOut = this.#failuresInRow >= consecutiveFailures || this.#score.value(now) < ejectBelow
+    if (isOut) this.#eject('failures', now)
+    else this.#settle(now)
+  }
+
+  /** A lease ended without evidence: cancelled by the caller or never sent. A trial gives its place back. */
+  withdrawn(): void {
+    this.#triedAt = Number.NaN
+  }
+
+  /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
+  ponged(roundTripMs: number, now: number): void {
+    this.#pingsMissed = 0
+    this.#roundTrip.observe(roundTripMs, now)
+    if (this.#verdict === 'ejected' && this.#cause === 'unreachable') this.#reinstate(now)
+  }
+
+  /** A ping was not answered in time. */
+  pingMissed(now: number): void {
+    this.#pingsMissed++
+    if (this.#pingsMissed >= this.#settings.missedPings) this.#eject('unreachable', now)
+  }
+
+  /**
+   * The watchdog's reading: age of the oldest unanswered event, 0 for none. One slow event beside answered ones
+   * is no stall, so replies must have stopped as well.
+   */
+  progressed(oldestUnansweredMs: number, now: number): void {
+    const { stallMs } = this.#settings
+    if (oldestUnansweredMs >= stallMs && now - this.#repliedAt >= stallMs) this.#eject('stalled', now)
+  }
+
+  /** The agent's own report, see {@link ReportedHealth.apply}. */
+  reported(report: HealthReport, now: number, wallMs: number): void {
+    this.#reported.apply(report, now, wallMs)
+  }
+
+  /** The connection is gone; its place in the group is free. Twice is harmless. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#group.leave(this.#verdict === 'ejected')
+  }
+
+  get #isOnTrial(): boolean {
+    return !Number.isNaN(this.#triedAt)
+  }
+
+  #isTrialDue(now: number): boolean {
+    if (now < this.#trialAt) return false
+    return !this.#isOnTrial || now - this.#triedAt >= this.#settings.trialTimeoutMs
+  }
+
+  /** Moves between healthy and degraded as the score says; returns it. Only while not ejected. */
+  #settle(now: number): number {
+    const score = this.#score.value(now)
+    if (this.#verdict === 'healthy' && score < this.#settings.degradeBelow) {
+      this.#verdict = 'degraded'
+    } else if (this.#verdict === 'degraded' && score > this.#settings.recoverAbove) {
+      this.#verdict = 'healthy'
+      this.#pauses.reset()
+    }
+    return score
+  }
+
+  /** Ejects, or only degrades when too large a share of the agent's connections is out already. */
+  #eject(cause: Cause, now: number): void {
+    if (this.#verdict === 'ejected' || this.#isClosed) return
+    if (this.#group.tryEject()) {
+      this.#verdict = 'ejected'
+      this.#cause = cause
+      this.#pauseAgain(now)
+      return
+    }
+    this.#verdict = 'degraded'
+    if (this.#score.value(now) > SCORE_AFTER_TRIAL) this.#score.startAt(SCORE_AFTER_TRIAL, now)
+  }
+
+  #pauseAgain(now: number): void {
+    this.#triedAt = Number.NaN
+    this.#trialAt = now + this.#pauses.next()
+  }
+
+  #reinstate(now: number): void {
+    if (this.#isClosed) return
+    this.#group.reinstate()
+    this.#verdict = 'degraded'
+    this.#triedAt = Number.NaN
+    this.#failuresInRow = 0
+    this.#pingsMissed = 0
+    this.#repliedAt = now
+    this.#score.startAt(SCORE_AFTER_TRIAL, now)
+  }
+}

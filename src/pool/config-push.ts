@@ -1,0 +1,151 @@
+import type { Clock } from '../core/clock.ts'
+import { type ErrorCode, WeirError } from '../core/errors.ts'
+import type { LiveConnection } from './live-connection.ts'
+import type { AgentConfig } from './managed-pool.ts'
+
+/** How one connection took a pushed configuration. */
+export type ConfigPushState =
+  | 'sent'
+  | 'acknowledged'
+  | 'refused'
+  | 'failed'
+  /** Cannot be told while it runs; it is replaced by a connection that is made with the configuration. */
+  | 'replacing'
+  /** Cannot be told, and the agent dials in itself: it learns at its next connection. */
+  | 'unsupported'
+
+export interface ConfigPushEntry {
+  readonly connectionId: number
+  readonly state: ConfigPushState
+  readonly attempts: number
+  readonly code: ErrorCode | undefined
+  readonly error: string | undefined
+}
+
+/** One push of one agent's configuration and what became of it. */
+export interface ConfigPush {
+  /** `push-1`, `push-2`, ... per agent. */
+  readonly id: string
+  readonly version: string | undefined
+  readonly startedAtMs: number
+  readonly connections: ReadonlyMap<number, ConfigPushEntry>
+  /** Resolves when every connection was settled. */
+  readonly done: Promise<void>
+}
+
+/** The protocol's own figures. */
+const ACK_TIMEOUT_MS = 10_000
+const MAX_ATTEMPTS = 3
+const RETRY_MS = 2000
+const MAX_KEPT = 100
+
+/** Pushes configurations to an agent's connections and keeps account of the acknowledgements. */
+export class ConfigPusher {
+  readonly #agent: string
+  readonly #clock: Clock
+  readonly #isReplaceable: boolean
+  readonly #pushes: ConfigPush[] = []
+  #count = 0
+
+  /** `isReplaceable`: a connection that cannot be told can be dialled anew. */
+  constructor(agent: string, clock: Clock, isReplaceable: boolean) {
+    this.#agent = agent
+    this.#clock = clock
+    this.#isReplaceable = isReplaceable
+  }
+
+  /** The last 100, oldest first. */
+  get pushes(): readonly ConfigPush[] {
+    return this.#pushes
+  }
+
+  push(setup: AgentConfig, connections: Iterable<LiveConnection>): ConfigPush {
+    const entries = new Map<number, ConfigPushEntry>()
+    const deliveries = Array.from(connections, (live) => this.#deliver(live, setup, entries))
+    return this.#keep(setup.version, entries, deliveries)
+  }
+
+  /**
+   * Tells a connection that an agent made its configuration, as a dialer does while it dials. An agent that does
+   * not take it is dropped.
+   */
+  deliverFirst(setup: AgentConfig, live: LiveConnection): void {
+    if (live.connection.transport === 'v1') return
+    const entries = new Map<number, ConfigPushEntry>()
+    const delivery = this.#tell(live, setup, entries).then(() => {
+      const { state, error } = entries.get(live.id)!
+      if (state === 'acknowledged' || live.stage === 'gone') return
+      live.destroy(
+        new WeirError('PERMISSION_DENIED', `agent ${this.#agent}: configuration not taken: ${error}`),
+      )
+    })
+    this.#keep(setup.version, entries, [delivery])
+  }
+
+  #keep(
+    version: string | undefined,
+    entries: ReadonlyMap<number, ConfigPushEntry>,
+    deliveries: readonly Promise<void>[],
+  ): ConfigPush {
+    const push: ConfigPush = {
+      id: `push-${++this.#count}`,
+      version,
+      startedAtMs: this.#clock.wallMs(),
+      connections: entries,
+      done: Promise.all(deliveries).then(() => undefined),
+    }
+    this.#pushes.push(push)
+    if (this.#pushes.length > MAX_KEPT) this.#pushes.shift()
+    return push
+  }
+
+  async #deliver(
+    live: LiveConnection,
+    setup: AgentConfig,
+    entries: Map<number, ConfigPushEntry>,
+  ): Promise<void> {
+    const { capabilities, transport } = live.connection
+    if (capabilities.features.configPush && transport !== 'v1') {
+      await this.#tell(live, setup, entries)
+      return
+    }
+    live.isOutdated = this.#isReplaceable
+    note(entries, live, this.#isReplaceable ? 'replacing' : 'unsupported', 0)
+  }
+
+  async #tell(
+    live: LiveConnection,
+    { config, version }: AgentConfig,
+    entries: Map<number, ConfigPushEntry>,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      note(entries, live, 'sent', attempt)
+      try {
+        await live.connection.configure(config, version, ACK_TIMEOUT_MS)
+        note(entries, live, 'acknowledged', attempt)
+        return
+      } catch (thrown) {
+        const error = WeirError.from(thrown)
+        if (error.code !== 'TIMEOUT' || attempt === MAX_ATTEMPTS || live.stage === 'gone') {
+          note(entries, live, error.code === 'PERMISSION_DENIED' ? 'refused' : 'failed', attempt, error)
+          return
+        }
+      }
+      await this.#pause()
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#clock.setTimer(RETRY_MS, resolve))
+  }
+}
+
+function note(
+  entries: Map<number, ConfigPushEntry>,
+  { id }: LiveConnection,
+  state: ConfigPushState,
+  attempts: number,
+  error?: WeirError,
+): void {
+  entries.set(id, { connectionId: id, state, attempts, code: error?.code, error: error?.message })
+}

@@ -1,0 +1,424 @@
+import { WeirError } from '../core/errors.ts'
+import { EjectionGroup } from '../policy/health/ejection-group.ts'
+import { Health } from '../policy/health/health.ts'
+import { type HealthSettings, healthSettings } from '../policy/health/health-options.ts'
+import { strategyNamed } from '../policy/strategies/strategy-named.ts'
+import type { Connection, Dialer } from '../transport/connection.ts'
+import { AgentMetrics } from './agent-metrics.ts'
+import { answerConfigUpdate } from './agent-wishes.ts'
+import { BreakerGate } from './breaker-gate.ts'
+import { type ConfigPush, ConfigPusher } from './config-push.ts'
+import { adoptionRefusal, olderRuns } from './incarnation.ts'
+import { Keeper } from './keeper.ts'
+import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
+import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
+import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
+import { PoolCounters } from './pool-counters.ts'
+import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
+import { connectionSnapshot, type PoolSnapshot, summed } from './pool-snapshot.ts'
+import { refusalError } from './refusal-error.ts'
+import { Roster } from './roster.ts'
+import type { Slot, SlotHost } from './slot.ts'
+import { StickySessions } from './sticky-sessions.ts'
+import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
+
+/** The dialer of the next connection; asked anew for each attempt, with the configuration of that moment. */
+export type NextDialer = (config: AgentConfig) => Dialer | Promise<Dialer>
+
+export interface ConnectionPoolParts {
+  readonly agent: string
+  readonly settings: PoolSettings
+  readonly around: PoolSurroundings
+  /** Absent: the agent dials in, and connections are handed to `adopt`. */
+  readonly nextDialer?: NextDialer | undefined
+  readonly config?: AgentConfig | undefined
+  /** The pool this one takes over from: breaker, sessions and counters go on, so a reload forgets nothing. */
+  readonly successorOf?: ConnectionPool | undefined
+  /** Told of every connection as it becomes ready. */
+  readonly onReady?: ((live: LiveConnection) => void) | undefined
+}
+
+/** Longest time between two visits of a pool that has connections, milliseconds: for sweeps and the watchdog. */
+const VISIT_MS = 10_000
+const NO_CONFIG: AgentConfig = { config: undefined, version: undefined }
+
+/**
+ * The connections of one agent that carries many events at once. Choosing and leasing is one synchronous turn;
+ * everything else reacts to facts that the connections tell.
+ */
+export class ConnectionPool implements ManagedPool {
+  readonly agent: string
+  readonly metrics: AgentMetrics
+  readonly whenReady: Promise<void>
+  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  readonly sessions: StickySessions | undefined
+  readonly #around: PoolSurroundings
+  readonly #settings: PoolSettings
+  readonly #healthSettings: HealthSettings
+  readonly #group: EjectionGroup
+  readonly #breaker: BreakerGate
+  readonly #counters: PoolCounters
+  readonly #room: WaitingRoom
+  readonly #keeper: Keeper | undefined
+  readonly #owner: ConnectionOwner
+  readonly #pusher: ConfigPusher
+  readonly #roster: Roster
+  /** The configuration each slot's dial under way was begun with. */
+  readonly #dialledWith = new WeakMap<Slot, AgentConfig>()
+  #config: AgentConfig
+  #target: number
+  #visitAt = Number.POSITIVE_INFINITY
+  #drained: Promise<void> | undefined
+  #becomeReady!: () => void
+  readonly #onReady: ((live: LiveConnection) => void) | undefined
+  #isStarted = false
+
+  constructor(parts: ConnectionPoolParts) {
+    const { agent, settings, around, nextDialer, successorOf: old } = parts
+    const { random, probe, clock } = around
+    this.agent = agent
+    this.#around = around
+    this.#onReady = parts.onReady
+    this.#settings = settings
+    this.#target = settings.connections
+    this.#config = parts.config ?? NO_CONFIG
+    this.#healthSettings = healthSettings(settings.health)
+    this.#roster = new Roster(strategyNamed(settings.strategy), random)
+    this.#group = new EjectionGroup(settings.maxEjectedShare)
+    this.metrics = old?.metrics ?? new AgentMetrics(agent)
+    this.#breaker =
+      old !== undefined && isSame(old.#settings.breaker, settings.breaker)
+        ? old.#breaker
+        : new BreakerGate(agent, settings.breaker, random, probe)
+    this.#counters = old === undefined ? new PoolCounters() : old.#counters
+    if (settings.strategy !== 'ring-hash') {
+      this.sessions =
+        old?.sessions !== undefined && isSame(old.#settings.sessions, settings.sessions)
+          ? old.sessions
+          : new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe, old?.sessions)
+    }
+    this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
+    this.#owner = this.#connectionOwner(clock.now())
+    this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
+    if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
+    this.whenReady = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
+  }
+
+  get visitAt(): number {
+    return this.#room.size > 0 || this.sessions?.isDirty === true ? 0 : this.#visitAt
+  }
+
+  get configPushes(): readonly ConfigPush[] {
+    return this.#pusher.pushes
+  }
+
+  start(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    void this.sessions?.load()
+    this.#keeper?.start()
+  }
+
+  lease(hints: LeaseHints): LiveConnection | Refusal {
+    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.refusal() ?? 'full'
+    return this.#lease(hints)
+  }
+
+  wait(waiter: LeaseWaiter): WeirError | undefined {
+    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    const refused = this.#room.add(waiter)
+    if (refused !== undefined) this.#counters.overflows++
+    else if (this.#changedSince(waiter)) queueMicrotask(() => this.#serveAll())
+    return refused
+  }
+
+  withdraw(waiter: LeaseWaiter): void {
+    this.#room.withdraw(waiter)
+  }
+
+  find(connectionId: number): LiveConnection | undefined {
+    return this.#roster.find(connectionId)
+  }
+
+  canAdopt(incarnation?: Incarnation): WeirError | undefined {
+    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    if (this.#keeper === undefined) {
+      return adoptionRefusal(this.agent, this.#target, this.#roster.all, incarnation)
+    }
+    const message = `agent ${this.agent}: we dial this agent, it must not dial in`
+    return new WeirError('CONFLICT', message, { sent: false })
+  }
+
+  adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
+    const refused = this.canAdopt(incarnation)
+    if (refused !== undefined) return refused
+    const replaced = olderRuns(this.#roster.all, incarnation)
+    const live = this.#admit(connection, {
+      ...this.#origin(),
+      slot: undefined,
+      home: incarnation?.instance ?? connection.peer,
+      instance: incarnation?.instance,
+      epoch: incarnation?.epoch ?? 0,
+    })
+    for (const old of replaced) this.#retire(old)
+    if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
+    this.#room.serve(live)
+    return undefined
+  }
+
+  resize(connections: number): void {
+    this.#target = connections
+    const dropped = this.#keeper?.resize(connections) ?? []
+    for (const live of this.#roster.ready)
+      if (live.origin.slot !== undefined && dropped.includes(live.origin.slot)) this.#retire(live)
+  }
+
+  pushConfig(config: unknown, version?: string): ConfigPush {
+    this.#config = { config, version }
+    const push = this.#pusher.push(this.#config, this.#roster.ready)
+    this.#visitAt = 0
+    return push
+  }
+
+  drain(deadlineAt: number): Promise<void> {
+    if (this.#drained === undefined) {
+      let finish!: () => void
+      this.#drained = new Promise((resolve) => {
+        finish = resolve
+      })
+      void this.#drain(deadlineAt).then(finish, finish)
+    }
+    return this.#drained
+  }
+
+  visit(now: number): void {
+    this.#owner.now = now
+    let nextAt = now + VISIT_MS
+    let due: LiveConnection | undefined
+    let retiring = 0
+    for (const live of this.#roster.all) {
+      nextAt = Math.min(nextAt, live.visit(now))
+      if (live.stage === 'retiring') retiring++
+      else if (due === undefined && live.origin.slot !== undefined && live.isDueToRetire(now)) due = live
+    }
+    if (due !== undefined && retiring === 0) this.#keeper?.replace(due.origin.slot!)
+    this.metrics.expire(now)
+    if (this.sessions?.visit(now) === true || due !== undefined) nextAt = now
+    this.#visitAt = nextAt
+    /* Trials fall due and reports run out by time alone. */
+    this.#serveAll()
+  }
+
+  snapshot(): PoolSnapshot {
+    const now = this.#around.clock.now()
+    this.#owner.now = now
+    const connections = Array.from(this.#roster.all, (live) => connectionSnapshot(live, now))
+    return {
+      agent: this.agent,
+      state: this.#drained === undefined ? 'open' : 'draining',
+      target: this.#target,
+      ...summed(connections),
+      waiting: this.#room.size,
+      breaker: this.#breaker.state(now),
+      ...this.#counters.snapshot(now),
+      sessions: this.sessions?.table.size ?? 0,
+      connections,
+    }
+  }
+
+  async #drain(deadlineAt: number): Promise<void> {
+    this.#roster.close()
+    this.#becomeReady()
+    this.#keeper?.stop()
+    const leaving = [...this.#roster.all]
+    this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
+    await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
+    await this.sessions?.flush()
+  }
+
+  #lease(hints: LeaseHints): LiveConnection | Refusal {
+    const now = this.#around.clock.now()
+    this.#owner.now = now
+    if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
+    if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
+    const { sessionKey } = hints
+    if (sessionKey !== undefined && this.sessions !== undefined) {
+      return this.#leaseSession(hints, sessionKey, this.sessions, now)
+    }
+    const live = this.#roster.pick(hints)
+    if (live === undefined) return this.refusal() ?? 'full'
+    return this.#breaker.admit(now) ? live.take() : 'breaker-open'
+  }
+
+  /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
+  #changedSince(waiter: LeaseWaiter): boolean {
+    if (!this.#breaker.wouldAdmit(this.#owner.now)) return true
+    if (waiter.pinnedTo === 0) return this.refusal() === undefined
+    const live = this.#roster.find(waiter.pinnedTo)
+    return live === undefined || (live.hasRoom && !live.isPaused)
+  }
+
+  #serveAll(): void {
+    if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
+  }
+
+  #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
+    const connection = this.#roster.find(hints.pinnedTo)
+    if (connection === undefined) return 'affinity-lost'
+    if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
+    if (connection.isPaused) return 'paused'
+    if (hints.isBody !== false && connection.pausesBody(hints.correlationId)) return 'paused'
+    if (!connection.hasRoom) return 'full'
+    return this.#breaker.admit(now) ? connection.take() : 'breaker-open'
+  }
+
+  #leaseSession(
+    hints: LeaseHints,
+    key: string,
+    sessions: StickySessions,
+    now: number,
+  ): LiveConnection | Refusal {
+    const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
+    const live = wanted ?? this.#roster.pick(hints)
+    if (live === undefined) return this.refusal() ?? 'full'
+    if (!this.#breaker.admit(now)) return 'breaker-open'
+    if (wanted === undefined) sessions.settle(key, live, now)
+    return live.take()
+  }
+
+  /** Why a caller with no wishes would not get a connection now; undefined: it would. */
+  refusal(): Refusal | undefined {
+    return this.#drained === undefined ? this.#roster.refusal() : 'draining'
+  }
+
+  #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {
+    const { maxConcurrentPerConnection, slowStartMs, heartbeatMs } = this.#settings
+    const never = Number.POSITIVE_INFINITY
+    const maxInFlight = maxConcurrentPerConnection
+    return { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
+  }
+
+  #admit(connection: Connection, origin: Origin): LiveConnection {
+    const { random, clock, probe } = this.#around
+    const now = clock.now()
+    this.#owner.now = now
+    const health = new Health(this.#healthSettings, this.#group, random, now)
+    const live = new LiveConnection(this.#owner, connection, origin, health)
+    connection.observe(live)
+    this.#roster.add(live)
+    this.#counters.connected++
+    this.#visitAt = Math.min(this.#visitAt, live.visit(now))
+    this.#becomeReady()
+    this.#onReady?.(live)
+    probe.connectionOpened?.(this.agent, live.id, connection.transport, connection.peer)
+    return live
+  }
+
+  #retire(connection: LiveConnection): void {
+    const { retireTimeoutMs, retireLingerMs } = this.#settings
+    this.#counters.retired++
+    void connection.retire(this.#around.clock.now() + retireTimeoutMs, retireLingerMs)
+    this.#roster.publish()
+    this.#room.release(connection)
+  }
+
+  #onDialed(slot: Slot, connection: Connection): void {
+    const { random, clock } = this.#around
+    const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
+    const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
+    const live = this.#admit(connection, {
+      ...this.#origin(),
+      slot,
+      home: connection.peer,
+      instance: undefined,
+      epoch: 0,
+      retireAt: clock.now() + shortened(maxConnectionAgeMs),
+      maxUses: shortened(maxConnectionUses),
+    })
+    const replaced = this.#keeper!.filled(slot)
+    for (const old of this.#roster.ready)
+      if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
+    if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
+    this.#room.serve(live)
+  }
+
+  #onGone(connection: LiveConnection, reason: WeirError): void {
+    if (connection.wasReady) this.#counters.lost++
+    this.#roster.remove(connection)
+    this.#around.probe.connectionClosed?.(this.agent, connection.id, reason.message)
+    if (connection.origin.slot !== undefined) this.#keeper?.lost(connection.origin.slot)
+    this.#room.release(connection)
+  }
+
+  #slotHost(nextDialer: NextDialer): SlotHost {
+    const { clock, random, probe } = this.#around
+    const { reconnect, dialTimeoutMs, stableAfterMs } = this.#settings
+    return {
+      clock,
+      random,
+      backoff: reconnect,
+      dialTimeoutMs,
+      stableAfterMs,
+      nextDialer: (slot) => {
+        this.#dialledWith.set(slot, this.#config)
+        return nextDialer(this.#config)
+      },
+      onDialed: (slot, connection) => this.#onDialed(slot, connection),
+      onDialFailed: (endpoint, error, retryInMs) => {
+        this.#counters.dialFailures++
+        probe.dialFailed?.(this.agent, endpoint, error.message, retryInMs)
+      },
+    }
+  }
+
+  #roomHost(): WaitingRoomHost {
+    return {
+      agent: this.agent,
+      clock: this.#around.clock,
+      boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
+      leaseQueued: (waiter) => this.#lease(waiter),
+      errorOf: (refusal) => refusalError(this.agent, refusal),
+      onQueued: (queueMs) => this.#counters.countQueued(queueMs),
+    }
+  }
+
+  #connectionOwner(now: number): ConnectionOwner {
+    const { clock, probe, onReloadRequested } = this.#around
+    const room = this.#room
+    const owner: ConnectionOwner = {
+      agent: this.agent,
+      clock,
+      now,
+      get waiting() {
+        return room.size
+      },
+      onReleased: (_live, outcome, elapsedMs) => {
+        this.#counters.countRelease(outcome, owner.now)
+        this.#breaker.settle(outcome, elapsedMs, owner.now)
+      },
+      onRoom: (live) => room.serve(live),
+      onEjected: () => void this.#counters.ejections++,
+      onGone: (live, reason) => this.#onGone(live, reason),
+      onHealthChanged: (live, { state, message }) => {
+        this.#visitAt = 0
+        const said = message === undefined || message === '' ? state : `${state}: ${message}`
+        const level = state === 'healthy' ? 'info' : 'warn'
+        probe.agentLog?.(this.agent, level, `connection ${live.id} reports ${said}`)
+      },
+      onMetrics: (report) => this.metrics.take(report, clock.now()),
+      onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
+      onConfigUpdate: (live, request) => answerConfigUpdate(live, request, probe, onReloadRequested),
+      onStrayReply: () => {
+        this.#counters.strays++
+        probe.strayReply?.(this.agent)
+      },
+    }
+    return owner
+  }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}

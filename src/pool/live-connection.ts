@@ -1,0 +1,340 @@
+import type {
+  ConfigUpdateRequest,
+  FlowSignal,
+  HealthReport,
+  LogMessage,
+  MetricsReport,
+} from '../core/agent-messages.ts'
+import type { Clock } from '../core/clock.ts'
+import { WeirError } from '../core/errors.ts'
+import { concurrencyLimit } from '../policy/concurrency-limit.ts'
+import { FlowGate } from '../policy/flow-gate.ts'
+import type { Health } from '../policy/health/health.ts'
+import { PeakEwma } from '../policy/peak-ewma.ts'
+import type { Candidate } from '../policy/picker.ts'
+import { slowStartWeight } from '../policy/slow-start.ts'
+import type { Connection, ConnectionObserver } from '../transport/connection.ts'
+import { Farewell, type Leaving } from './farewell.ts'
+import { Heartbeat } from './heartbeat.ts'
+import type { LeaseOutcome } from './lease.ts'
+import type { PooledConnection } from './pooled-connection.ts'
+import type { Slot } from './slot.ts'
+import { WaiterList } from './waiter-list.ts'
+
+/** What a connection tells the pool that keeps it. */
+export interface ConnectionOwner {
+  readonly agent: string
+  readonly clock: Clock
+  /** The clock as it was when this turn began: read once per lease and once per release. */
+  now: number
+  /** Callers in the queue; 0 spares the hot path a call. */
+  readonly waiting: number
+  /** Every release, after the connection's own books. */
+  onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void
+  /** The connection may take an event that it could not take before. */
+  onRoom(connection: LiveConnection): void
+  /** Its own evidence put it out of use for a while. */
+  onEjected(connection: LiveConnection): void
+  /** It carries nothing more. Once. */
+  onGone(connection: LiveConnection, reason: WeirError): void
+  /** The agent says something else of itself than before. */
+  onHealthChanged(connection: LiveConnection, report: HealthReport): void
+  onMetrics(report: MetricsReport): void
+  onLog(message: LogMessage): void
+  onConfigUpdate(connection: LiveConnection, request: ConfigUpdateRequest): void
+  onStrayReply(connection: LiveConnection): void
+}
+
+/** How a connection came to be; facts that never change. */
+export interface Origin {
+  /** The keeper's slot it fills; undefined: the agent dialled in. */
+  readonly slot: Slot | undefined
+  /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
+  readonly home: string
+  /** Name of the instance that dialled in, when it gave one. */
+  readonly instance: string | undefined
+  /** Incarnation of the instance that dialled in; 0: not stated. */
+  readonly epoch: number
+  /** Events at once by configuration; the agent's own word may lower it. */
+  readonly maxInFlight: number
+  /** Milliseconds in which it reaches its full share of traffic; 0: at once. */
+  readonly slowStartMs: number
+  /** Clock milliseconds; Infinity: never. */
+  readonly retireAt: number
+  /** Leases; Infinity: unbounded. */
+  readonly maxUses: number
+  /** Milliseconds without a reply after which it is pinged; 0: never. */
+  readonly heartbeatMs: number
+}
+
+/**
+ * `ready`: may be picked. `retiring`: serves only requests that already have events on it. `gone`: carries
+ * nothing.
+ */
+export type Stage = 'ready' | 'retiring' | 'gone'
+
+const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
+
+/** A connection to a draining agent is not replaced earlier: its successor may lead to the same process. */
+const MIN_STAY_MS = 5000
+
+/** One connection with every fact that decides whether it may be picked. The only writer of those facts. */
+export class LiveConnection implements PooledConnection, Candidate, ConnectionObserver, Leaving {
+  readonly id: number
+  readonly connection: Connection
+  readonly origin: Origin
+  readonly health: Health
+  /** Clock milliseconds. */
+  readonly openedAt: number
+  /** Callers that wait for this connection and no other. */
+  readonly bound = new WaiterList()
+  /** Events at once, by configuration and the agent's word. >= 1. */
+  readonly limit: number
+  inFlight = 0
+  /** Leases so far. */
+  uses = 0
+  errors = 0
+  strays = 0
+  /** Clock milliseconds of the last usable reply, or of the opening. */
+  repliedAt: number
+  /** Meaningful once gone: it ended without having been retired. */
+  wasReady = false
+  /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
+  isOutdated = false
+  /** Clock milliseconds since which something is in flight without a break. */
+  #busySince = 0
+  readonly #owner: ConnectionOwner
+  readonly #gate = new FlowGate()
+  readonly #latency = new PeakEwma()
+  readonly #heartbeat: Heartbeat
+  #isEjected = false
+  #reported: HealthReport['state'] = 'healthy'
+  #isWarm: boolean
+  #stage: Stage = 'ready'
+  #farewell: Farewell | undefined
+
+  constructor(owner: ConnectionOwner, connection: Connection, origin: Origin, health: Health) {
+    this.#owner = owner
+    this.id = connection.id
+    this.connection = connection
+    this.origin = origin
+    this.health = health
+    this.openedAt = owner.clock.now()
+    this.repliedAt = this.openedAt
+    this.#heartbeat = new Heartbeat(connection.transport === 'v1' ? 0 : origin.heartbeatMs, this.openedAt)
+    this.#isWarm = origin.slowStartMs <= 0
+    const { limits, features } = connection.capabilities
+    this.limit = connection.isExclusive
+      ? 1
+      : concurrencyLimit(origin.maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+  }
+
+  get agent(): string {
+    return this.#owner.agent
+  }
+
+  get clock(): Clock {
+    return this.#owner.clock
+  }
+
+  get stage(): Stage {
+    return this.#stage
+  }
+
+  get isPaused(): boolean {
+    return this.#gate.isPaused
+  }
+
+  /** Whether new requests may come here at all, however full it is: ready, and health admits it. */
+  get isUsable(): boolean {
+    return this.#stage === 'ready' && this.health.admits(this.#owner.now)
+  }
+
+  get isAvailable(): boolean {
+    return (
+      this.#stage === 'ready' &&
+      this.inFlight < this.limit &&
+      !this.#gate.isPaused &&
+      this.connection.isWritable &&
+      this.health.admits(this.#owner.now)
+    )
+  }
+
+  /** Room for an event of a request that is bound to this connection: health and retirement do not matter. */
+  get hasRoom(): boolean {
+    return this.inFlight < this.limit && this.connection.isWritable
+  }
+
+  get weight(): number {
+    const { now } = this.#owner
+    const share = this.health.weight(now)
+    if (this.#isWarm) return share
+    const ageMs = now - this.openedAt
+    this.#isWarm = ageMs >= this.origin.slowStartMs
+    return share * slowStartWeight(ageMs, this.origin.slowStartMs)
+  }
+
+  get latencyMs(): number {
+    return this.#latency.value(this.#owner.now)
+  }
+
+  /** Upper bound for the age of the oldest unanswered event, milliseconds; 0 when nothing is in flight. */
+  oldestUnansweredMs(now: number): number {
+    return this.inFlight === 0 ? 0 : now - this.#busySince
+  }
+
+  pausesBody(correlationId: string): boolean {
+    return this.#gate.pausedRequests !== 0 && this.#gate.isPausedFor(correlationId, this.#owner.now)
+  }
+
+  /** Counts one more lease. The pool asked for room first. */
+  take(): this {
+    const { now } = this.#owner
+    if (this.inFlight++ === 0) this.#busySince = now
+    this.uses++
+    this.health.leased(now)
+    return this
+  }
+
+  release(outcome: LeaseOutcome, latencyMs: number): void {
+    const owner = this.#owner
+    const now = owner.clock.now()
+    owner.now = now
+    this.inFlight--
+    switch (outcome) {
+      case 'replied':
+        this.repliedAt = now
+        this.#latency.observe(latencyMs, now)
+        this.health.replied(now)
+        if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
+        break
+      case 'timeout':
+      case 'bad-reply':
+        this.errors++
+        this.health.failed(now)
+        this.#noteEjection()
+        break
+      case 'lost':
+        this.errors++
+        break
+      case 'not-sent':
+      case 'cancelled':
+        this.health.withdrawn()
+        break
+    }
+    owner.onReleased(this, outcome, latencyMs)
+    if (this.inFlight === 0 && this.#farewell !== undefined) this.#farewell.onIdle()
+    if (owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  /** Bytes the agent last said it can take on this connection; Infinity when it never said. */
+  get windowBytes(): number {
+    return this.#gate.windowBytes
+  }
+
+  /** Age, use, an outdated configuration or the agent's own drain say that it should be replaced. */
+  isDueToRetire(now: number): boolean {
+    const { retireAt, maxUses } = this.origin
+    if (this.isOutdated || now >= retireAt || this.uses >= maxUses) return true
+    return now - this.openedAt >= MIN_STAY_MS && this.health.state(now) === 'draining'
+  }
+
+  /** Heartbeat and progress watchdog. Returns the instant of the next look, clock milliseconds. */
+  visit(now: number): number {
+    const beatAt = this.#heartbeat.visit(this, now)
+    if (this.inFlight === 0) return Math.min(beatAt, this.origin.retireAt)
+    this.health.progressed(this.oldestUnansweredMs(now), now)
+    this.#noteEjection()
+    return now
+  }
+
+  ponged(roundTripMs: number): void {
+    const owner = this.#owner
+    owner.now = owner.clock.now()
+    this.health.ponged(roundTripMs, owner.now)
+    this.#isEjected = this.health.trialAt !== undefined
+    if (owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  missedPing(): void {
+    this.health.pingMissed(this.#owner.clock.now())
+    this.#noteEjection()
+  }
+
+  /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
+  retire(deadlineAt: number, lingerMs: number): Promise<void> {
+    if (this.#stage === 'ready') this.#stage = 'retiring'
+    if (this.#farewell !== undefined) this.#farewell.hasten(deadlineAt, lingerMs)
+    else if (this.#stage === 'gone') return Promise.resolve()
+    else this.#farewell = new Farewell(this.#owner.clock, this, deadlineAt, lingerMs)
+    return this.#farewell.done
+  }
+
+  close(): Promise<void> {
+    const closed = this.connection.close()
+    this.#end(CLOSED)
+    return closed
+  }
+
+  destroy(reason: WeirError): void {
+    this.connection.destroy(reason)
+    this.#end(reason)
+  }
+
+  onClosed(reason: WeirError): void {
+    this.#end(reason)
+  }
+
+  onFlow(signal: FlowSignal): void {
+    const owner = this.#owner
+    owner.now = owner.clock.now()
+    if (this.#gate.apply(signal, owner.now) === 'opened' && owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  onWritable(): void {
+    if (this.#owner.waiting !== 0) this.#owner.onRoom(this)
+  }
+
+  onHealth(report: HealthReport): void {
+    const owner = this.#owner
+    owner.now = owner.clock.now()
+    this.health.reported(report, owner.now, owner.clock.wallMs())
+    if (report.state !== this.#reported) {
+      this.#reported = report.state
+      owner.onHealthChanged(this, report)
+    }
+    if (owner.waiting !== 0) owner.onRoom(this)
+  }
+
+  onMetrics(report: MetricsReport): void {
+    this.#owner.onMetrics(report)
+  }
+
+  onLog(message: LogMessage): void {
+    this.#owner.onLog(message)
+  }
+
+  onConfigUpdate(request: ConfigUpdateRequest): void {
+    this.#owner.onConfigUpdate(this, request)
+  }
+
+  onStrayReply(): void {
+    this.strays++
+    this.#owner.onStrayReply(this)
+  }
+
+  #noteEjection(): void {
+    if (this.#isEjected || this.health.trialAt === undefined) return
+    this.#isEjected = true
+    this.#owner.onEjected(this)
+  }
+
+  #end(reason: WeirError): void {
+    if (this.#stage === 'gone') return
+    this.wasReady = this.#stage === 'ready'
+    this.#stage = 'gone'
+    this.health.close()
+    this.#farewell?.onGone()
+    this.#owner.onGone(this, reason)
+  }
+}

@@ -1,0 +1,46 @@
+import type { WeirError } from '../core/errors.ts'
+import type { Connection } from '../transport/connection.ts'
+import type { AgentMetrics } from './agent-metrics.ts'
+import type { AgentPool } from './agent-pool.ts'
+import type { ConfigPush } from './config-push.ts'
+import type { PoolSnapshot } from './pool-snapshot.ts'
+
+/** The configuration of an agent as it is told to it. */
+export interface AgentConfig {
+  /** Any JSON value; undefined: none is sent. */
+  readonly config: unknown
+  readonly version: string | undefined
+}
+
+/** Which run of which instance an agent that dials in says it is. */
+export interface Incarnation {
+  readonly instance: string
+  /** Grows with every run of the instance. */
+  readonly epoch: number
+}
+
+/** A pool as the registry and operators see it. */
+export interface ManagedPool extends AgentPool {
+  /** Series that the agent reports of itself. */
+  readonly metrics: AgentMetrics
+  /** Resolves with the first connection, or with the drain. */
+  readonly whenReady: Promise<void>
+  /** Reads stored sessions, then starts dialling; without a dialer the pool waits for its agent. */
+  start(): void
+  /** Why a connection that dials in now would not be taken; undefined: it would be. */
+  canAdopt(incarnation?: Incarnation): WeirError | undefined
+  /** Takes a connection that an agent made. The error, if any, is that of {@link canAdopt}; it is left open. */
+  adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined
+  /** Changes the number of connections to keep. */
+  resize(connections: number): void
+  /** Tells the agent its new configuration, on every connection; later connections are made with it. */
+  pushConfig(config: unknown, version?: string): ConfigPush
+  /** Latest pushes, oldest first. */
+  readonly configPushes: readonly ConfigPush[]
+  /** Instant of the next {@link visit}, clock milliseconds. */
+  readonly visitAt: number
+  /** Heartbeats, retirement, sweeps: whatever time alone brings about. Called by one shared timer. */
+  visit(now: number): void
+  /** A copy of the present state; never waits. */
+  snapshot(): PoolSnapshot
+}

@@ -1,0 +1,100 @@
+import type { BreakerState } from '../policy/breaker/breaker.ts'
+import type { ConnectionHealth } from '../policy/health/health.ts'
+import type { TransportName } from '../transport/connection.ts'
+import type { LiveConnection, Stage } from './live-connection.ts'
+import type { CounterSnapshot } from './pool-counters.ts'
+
+export interface ConnectionSnapshot {
+  readonly id: number
+  readonly transport: TransportName
+  readonly peer: string
+  readonly home: string
+  readonly stage: Stage
+  readonly health: ConnectionHealth
+  readonly isPaused: boolean
+  readonly isWritable: boolean
+  readonly isAvailable: boolean
+  readonly inFlight: number
+  readonly limit: number
+  readonly requests: number
+  readonly errors: number
+  readonly strays: number
+  readonly latencyMs: number
+  readonly weight: number
+  /** Bytes the agent last said it can take; Infinity when it never said. */
+  readonly windowBytes: number
+  readonly ageMs: number
+  readonly agentVersion: string
+}
+
+/** A pool at one moment; a copy that nobody has to wait for. Times in milliseconds, counters since the start. */
+export interface PoolSnapshot extends CounterSnapshot {
+  readonly agent: string
+  readonly state: 'open' | 'draining'
+  /** Connections to keep, or the most that may dial in. */
+  readonly target: number
+  /** Live connections, retiring ones included. */
+  readonly active: number
+  readonly available: number
+  readonly healthy: number
+  readonly paused: number
+  readonly retiring: number
+  readonly inFlight: number
+  readonly waiting: number
+  readonly breaker: BreakerState
+  readonly sessions: number
+  /** Mean of the live connections' moving averages that have one. */
+  readonly latencyMs: number
+  readonly connections: readonly ConnectionSnapshot[]
+}
+
+export function connectionSnapshot(live: LiveConnection, now: number): ConnectionSnapshot {
+  const { connection } = live
+  return {
+    id: live.id,
+    transport: connection.transport,
+    peer: connection.peer,
+    home: live.origin.home,
+    stage: live.stage,
+    health: live.health.state(now),
+    isPaused: live.isPaused,
+    isWritable: connection.isWritable,
+    isAvailable: live.isAvailable,
+    inFlight: live.inFlight,
+    limit: live.limit,
+    requests: live.uses,
+    errors: live.errors,
+    strays: live.strays,
+    latencyMs: live.latencyMs,
+    weight: live.weight,
+    windowBytes: live.windowBytes,
+    ageMs: now - live.openedAt,
+    agentVersion: connection.capabilities.version,
+  }
+}
+
+/** The figures of a pool that are sums over its connections. */
+export function summed(
+  connections: readonly ConnectionSnapshot[],
+): Pick<PoolSnapshot, 'active' | 'available' | 'healthy' | 'paused' | 'retiring' | 'inFlight' | 'latencyMs'> {
+  let available = 0
+  let healthy = 0
+  let paused = 0
+  let retiring = 0
+  let inFlight = 0
+  let latencySum = 0
+  let measured = 0
+  for (const one of connections) {
+    if (one.isAvailable) available++
+    if (one.stage === 'ready' && (one.health === 'healthy' || one.health === 'degraded')) healthy++
+    if (one.isPaused) paused++
+    if (one.stage === 'retiring') retiring++
+    inFlight += one.inFlight
+    if (one.latencyMs > 0) {
+      latencySum += one.latencyMs
+      measured++
+    }
+  }
+  const latencyMs = measured === 0 ? 0 : latencySum / measured
+  return { active: connections.length, available, healthy, paused, retiring, inFlight, latencyMs }
+}

@@ -1,0 +1,81 @@
+import type { Random } from '../core/random.ts'
+import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
+import type { LeaseHints, Refusal } from './lease.ts'
+import type { LiveConnection } from './live-connection.ts'
+
+/**
+ * The live connections of a pool and the picker over those that are ready. The picker is built anew whenever
+ * that set changes, so that picking is one synchronous call.
+ */
+export class Roster {
+  readonly #strategy: Strategy
+  readonly #random: Random
+  readonly #byId = new Map<number, LiveConnection>()
+  readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
+  /** In the order the picker was built with. */
+  #ready: readonly LiveConnection[] = []
+  #picker: Picker
+  #isClosed = false
+
+  constructor(strategy: Strategy, random: Random) {
+    this.#strategy = strategy
+    this.#random = random
+    this.#picker = strategy.build([], random)
+  }
+
+  /** Every connection that is not gone. */
+  get all(): MapIterator<LiveConnection> {
+    return this.#byId.values()
+  }
+
+  get ready(): readonly LiveConnection[] {
+    return this.#ready
+  }
+
+  find(id: number): LiveConnection | undefined {
+    return this.#byId.get(id)
+  }
+
+  add(live: LiveConnection): void {
+    this.#byId.set(live.id, live)
+    this.publish()
+  }
+
+  remove(live: LiveConnection): void {
+    if (this.#byId.delete(live.id)) this.publish()
+  }
+
+  /** A connection changed its stage. */
+  publish(): void {
+    this.#ready = this.#isClosed ? [] : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
+    this.#picker = this.#strategy.build(this.#ready, this.#random)
+  }
+
+  /** Nothing is picked from now on. */
+  close(): void {
+    this.#isClosed = true
+    this.publish()
+  }
+
+  pick(hints: LeaseHints): LiveConnection | undefined {
+    const context = this.#context
+    context.hashKey = hints.sessionKey
+    context.avoid = hints.avoid
+    const index = this.#picker.pick(context)
+    return index < 0 ? undefined : this.#ready[index]
+  }
+
+  /** Why nothing was picked; undefined when something could be picked after all. Not on the hot path. */
+  refusal(): Refusal | undefined {
+    let usable = 0
+    let paused = 0
+    for (const live of this.#ready) {
+      if (!live.isUsable) continue
+      if (live.isAvailable) return undefined
+      usable++
+      if (live.isPaused) paused++
+    }
+    if (usable === 0) return 'unavailable'
+    return paused === usable ? 'paused' : 'full'
+  }
+}

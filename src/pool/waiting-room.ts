@@ -1,0 +1,144 @@
+import type { Clock } from '../core/clock.ts'
+import { WeirError } from '../core/errors.ts'
+import type { LeaseWaiter, Refusal } from './lease.ts'
+import type { LiveConnection } from './live-connection.ts'
+import { unlink, WaiterList } from './waiter-list.ts'
+
+/** What the room asks its pool, in the order of the queue. */
+export interface WaitingRoomHost {
+  readonly agent: string
+  readonly clock: Clock
+  /** The connection that this caller has to wait for; undefined: any will do. */
+  boundTo(waiter: LeaseWaiter): LiveConnection | undefined
+  /** Tries to lease for a caller of the queue, which nobody may overtake. */
+  leaseQueued(waiter: LeaseWaiter): LiveConnection | Refusal
+  /** The refusal as an error for a caller that has waited. */
+  errorOf(refusal: Refusal): WeirError
+  onQueued(queueMs: number): void
+}
+
+/**
+ * The bounded queue of a pool. Callers that any connection can serve stand in one line, callers bound to one
+ * connection in that connection's line, each first come first served; a connection with room serves its own
+ * line first, because those requests have already cost it work.
+ */
+export class WaitingRoom {
+  readonly #host: WaitingRoomHost
+  readonly #capacity: number
+  readonly #free = new WaiterList()
+  readonly #touched: LiveConnection[] = []
+  #isServing = false
+  #count = 0
+
+  constructor(host: WaitingRoomHost, capacity: number) {
+    this.#host = host
+    this.#capacity = capacity
+  }
+
+  get size(): number {
+    return this.#count
+  }
+
+  /** Somebody whom any connection can serve waits already. */
+  get hasFreeCallers(): boolean {
+    return this.#count !== 0 && this.#free.first !== null
+  }
+
+  add(waiter: LeaseWaiter): WeirError | undefined {
+    if (this.#count >= this.#capacity) {
+      const message = `agent ${this.#host.agent}: ${this.#capacity} callers wait already; raise maxWaiters or add connections`
+      return new WeirError('OVERLOADED', message, { sent: false })
+    }
+    const list = this.#host.boundTo(waiter)?.bound ?? this.#free
+    list.push(waiter)
+    waiter.isWaiting = true
+    waiter.waitingSince = this.#host.clock.now()
+    this.#count++
+    return undefined
+  }
+
+  withdraw(waiter: LeaseWaiter): void {
+    if (waiter.isWaiting) this.#remove(waiter)
+  }
+
+  /** Serves whom it can, now that this connection may have room. Safe to call from a waiter's callback. */
+  serve(connection: LiveConnection): void {
+    if (this.#count === 0) return
+    this.#touched.push(connection)
+    if (this.#isServing) return
+    this.#isServing = true
+    try {
+      for (;;) {
+        const next = this.#touched.pop()
+        if (next === undefined) break
+        this.#serveLine(next.bound)
+        this.#serveLine(this.#free)
+      }
+    } finally {
+      this.#isServing = false
+      this.#touched.length = 0
+    }
+  }
+
+  /** The connection is gone or picked no more: its callers find another one or are refused. */
+  release(connection: LiveConnection): void {
+    if (this.#count === 0) return
+    const leaving: LeaseWaiter[] = []
+    for (let waiter = connection.bound.first; waiter !== null; waiter = connection.bound.after(waiter))
+      if (this.#host.boundTo(waiter) !== connection) leaving.push(waiter)
+    for (const waiter of leaving) {
+      if (!waiter.isWaiting) continue
+      unlink(waiter)
+      if (waiter.pinnedTo === 0) this.#free.push(waiter)
+      else this.#refuse(waiter, this.#host.errorOf('affinity-lost'))
+    }
+    this.serve(connection)
+  }
+
+  refuseAll(connections: readonly LiveConnection[], error: WeirError): void {
+    for (const list of [this.#free, ...connections.map((connection) => connection.bound)])
+      for (let waiter = list.first; waiter !== null; waiter = list.first) {
+        unlink(waiter)
+        this.#refuse(waiter, error)
+      }
+  }
+
+  #serveLine(line: WaiterList): void {
+    let waiter = line.first
+    while (waiter !== null) {
+      const outcome = this.#host.leaseQueued(waiter)
+      if (typeof outcome !== 'string') {
+        this.#remove(waiter)
+        this.#host.onQueued(this.#host.clock.now() - waiter.waitingSince!)
+        waiter.onLeased(outcome)
+      } else if (outcome === 'draining' || outcome === 'breaker-open' || outcome === 'affinity-lost') {
+        unlink(waiter)
+        this.#refuse(waiter, this.#host.errorOf(outcome))
+      } else if (outcome === 'paused' && waiter.pinnedTo !== 0) {
+        /* Its own body is held back; the next in line may go. */
+        waiter = line.after(waiter)
+        continue
+      } else {
+        const home = this.#host.boundTo(waiter)?.bound ?? this.#free
+        if (home === line) return
+        /* Its session was bound or lost its connection meanwhile: it must not hold up this line. */
+        unlink(waiter)
+        home.push(waiter)
+      }
+      waiter = line.first
+    }
+  }
+
+  #remove(waiter: LeaseWaiter): void {
+    unlink(waiter)
+    waiter.isWaiting = false
+    this.#count--
+  }
+
+  /** For a waiter that is unlinked already. */
+  #refuse(waiter: LeaseWaiter, error: WeirError): void {
+    waiter.isWaiting = false
+    this.#count--
+    waiter.onRefused(error)
+  }
+}

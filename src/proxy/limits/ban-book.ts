@@ -1,0 +1,160 @@
+import type { Clock } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { BanRecord, LimitStore } from './limit-store.ts'
+
+export interface BanOrder {
+  readonly agent: string
+  readonly reason: string
+  /** Who ordered it: an operator, a rule. */
+  readonly author: string
+  /** Undefined: until it is lifted. */
+  readonly durationMs?: number | undefined
+}
+
+export interface Ban {
+  readonly agent: string
+  readonly reason: string
+  readonly author: string
+  readonly atWallMs: number
+  readonly untilWallMs: number | undefined
+  /** Milliseconds left; undefined: until it is lifted. */
+  readonly remainingMs: number | undefined
+}
+
+interface Entry {
+  readonly record: Omit<BanRecord, 'revision'>
+  /** `Clock.now()` at which a timed ban ends: steps of the wall clock do not shorten it. */
+  readonly untilMs: number
+  /** Infinity: not acknowledged by the store yet. */
+  readonly revision: number
+}
+
+/** Bans in memory, in step with the store, where other processes change them too. */
+export class BanBook {
+  readonly #store: LimitStore
+  readonly #clock: Clock
+  readonly #entries = new Map<string, Entry>()
+  /** Revisions of bans lifted here, so that an older ban in an answer under way does not come back. */
+  readonly #lifted = new Map<string, number>()
+  #cursor = 0
+
+  constructor(store: LimitStore, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** Bans in memory, ended ones included until they are looked up. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** The ban in force, if any. */
+  find(agent: string): Ban | undefined {
+    const entry = this.#entries.get(agent)
+    if (entry === undefined) return undefined
+    const leftMs = entry.untilMs - this.#clock.now()
+    if (leftMs <= 0) {
+      this.#entries.delete(agent)
+      return undefined
+    }
+    return this.#describe(entry, leftMs)
+  }
+
+  list(): readonly Ban[] {
+    const bans: Ban[] = []
+    for (const agent of [...this.#entries.keys()].sort()) {
+      const ban = this.find(agent)
+      if (ban !== undefined) bans.push(ban)
+    }
+    return bans
+  }
+
+  /** Reads what changed since the last time, at the first time everything. Rejects with STORAGE. */
+  async refresh(): Promise<void> {
+    for (const record of await this.#store.bansSince(this.#cursor)) {
+      this.#cursor = Math.max(this.#cursor, record.revision)
+      this.#apply(record)
+    }
+    for (const [agent, revision] of this.#lifted) if (revision <= this.#cursor) this.#lifted.delete(agent)
+  }
+
+  /**
+   * In force at once, durable when resolved. Rejects with STORAGE when it could not be written: then it holds in
+   * this process until it ends, and the caller knows that it is not durable. Throws INVALID_ARGUMENT.
+   */
+  async ban(order: BanOrder): Promise<BanRecord> {
+    const { agent, reason, author, durationMs } = order
+    mustName('agent', agent)
+    if (durationMs !== undefined && !(durationMs > 0 && Number.isFinite(durationMs)))
+      throw new WeirError('INVALID_ARGUMENT', `durationMs ${durationMs} must be above 0, or left out`)
+    const atWallMs = this.#clock.wallMs()
+    const untilWallMs = durationMs === undefined ? undefined : atWallMs + durationMs
+    const change = { agent, action: 'ban', reason, author, atWallMs, untilWallMs } as const
+    const untilMs = durationMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + durationMs
+    const pending: Entry = { record: change, untilMs, revision: Number.POSITIVE_INFINITY }
+    this.#entries.set(agent, pending)
+    try {
+      const record = await this.#store.changeBan(change)
+      if (this.#entries.get(agent) === pending)
+        this.#entries.set(agent, { ...pending, revision: record.revision })
+      return record
+    } catch (error) {
+      if (this.#entries.get(agent) === pending)
+        this.#entries.set(agent, { ...pending, revision: this.#cursor })
+      const cause = WeirError.from(error, 'STORAGE')
+      throw new WeirError(
+        'STORAGE',
+        `ban of "${agent}" is in force in this process only, it was not written: ${cause.message}`,
+        { cause },
+      )
+    }
+  }
+
+  /** Lifts a ban, or does nothing; either way durable when resolved. Rejects with STORAGE: still banned. */
+  async unban(agent: string, reason: string, author: string): Promise<BanRecord> {
+    mustName('agent', agent)
+    const record = await this.#store.changeBan({
+      agent,
+      action: 'unban',
+      reason,
+      author,
+      atWallMs: this.#clock.wallMs(),
+      untilWallMs: undefined,
+    })
+    this.#apply(record)
+    return record
+  }
+
+  /** Who banned and lifted what, the newest first. */
+  history(agent: string | undefined, limit: number): Promise<readonly BanRecord[]> {
+    return this.#store.banHistory(agent, limit)
+  }
+
+  #apply(record: BanRecord): void {
+    const known = this.#entries.get(record.agent)
+    if (known !== undefined && known.revision >= record.revision) return
+    if ((this.#lifted.get(record.agent) ?? 0) >= record.revision) return
+    if (record.action === 'unban') {
+      this.#entries.delete(record.agent)
+      this.#lifted.set(record.agent, record.revision)
+      return
+    }
+    const { untilWallMs } = record
+    const untilMs =
+      untilWallMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : this.#clock.now() + untilWallMs - this.#clock.wallMs()
+    this.#entries.set(record.agent, { record, untilMs, revision: record.revision })
+  }
+
+  #describe(entry: Entry, leftMs: number): Ban {
+    const { agent, reason, author, atWallMs, untilWallMs } = entry.record
+    const remainingMs = leftMs === Number.POSITIVE_INFINITY ? undefined : leftMs
+    return { agent, reason, author, atWallMs, untilWallMs, remainingMs }
+  }
+}
+
+function mustName(field: string, value: string): void {
+  if (value.length === 0 || value.length > 512)
+    throw new WeirError('INVALID_ARGUMENT', `${field} must have 1 to 512 characters`)
+}

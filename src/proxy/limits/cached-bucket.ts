@@ -1,0 +1,83 @@
+import type { TokenBucket } from '../../policy/limits/token-bucket.ts'
+import type { LimitVerdict } from './limit-gate.ts'
+import type { LimitRule } from './limit-rule.ts'
+
+/** One limit of one agent (or of all agents without limits of their own), with its cached buckets. */
+export interface LimitScope {
+  /** undefined: the default limit, whose buckets are named by the agent too. */
+  readonly agent: string | undefined
+  readonly rule: LimitRule
+  readonly isPerByte: boolean
+  readonly buckets: Map<string, CachedBucket>
+}
+
+/** A check that waits for tokens from the store. */
+export interface Waiter {
+  readonly agent: string
+  readonly cost: number
+  /** `Clock.now()` after which it is denied, should others always be faster. */
+  readonly untilMs: number
+  resolve: (verdict: LimitVerdict) => void
+}
+
+const NOBODY: readonly Waiter[] = []
+
+/** A bucket in memory: what it holds, its place in the order of use, and who waits for it. */
+export class CachedBucket {
+  readonly scope: LimitScope
+  /** Key in `scope.buckets`. */
+  readonly value: string
+  /** Key in the store. */
+  readonly key: string
+  readonly bucket: TokenBucket
+  /** Order of use; owned by the cache. */
+  newer: CachedBucket | undefined
+  older: CachedBucket | undefined
+  isCached = false
+  /** Used since the last checkpoint. */
+  isDirty = false
+  /** Where its ask is; owned by the courier. */
+  askState: 'idle' | 'queued' | 'urgent' | 'sent' = 'idle'
+  #waiters: Waiter[] | undefined
+  /** `seq` of the last grant; 0: none yet. */
+  seq = 0
+  isContended = false
+  /** Tokens taken while the store was out of reach, not booked there yet. */
+  owed = 0
+  /** Tokens taken since the last checkpoint. */
+  spent = 0
+  /** More tokens are asked for, ahead of need, once `spent` passes this. */
+  refillAt = 0
+  /** Or once it is used after this instant: what is held evaporates. */
+  refillAfterMs = Number.POSITIVE_INFINITY
+
+  constructor(scope: LimitScope, value: string, key: string, bucket: TokenBucket) {
+    this.scope = scope
+    this.value = value
+    this.key = key
+    this.bucket = bucket
+  }
+
+  get hasWaiters(): boolean {
+    return this.#waiters !== undefined
+  }
+
+  /** Tokens that checks wait for. */
+  get waitingCost(): number {
+    let cost = 0
+    if (this.#waiters !== undefined) for (const waiter of this.#waiters) cost += waiter.cost
+    return cost
+  }
+
+  wait(waiter: Waiter): void {
+    if (this.#waiters === undefined) this.#waiters = [waiter]
+    else this.#waiters.push(waiter)
+  }
+
+  /** All of them, in their order; nobody waits afterwards. */
+  takeWaiters(): readonly Waiter[] {
+    const waiters = this.#waiters ?? NOBODY
+    this.#waiters = undefined
+    return waiters
+  }
+}

@@ -1,0 +1,49 @@
+import type { CachedBucket } from './cached-bucket.ts'
+import type { LeaseAsk } from './limit-store.ts'
+
+/**
+ * Refill taken from the store before its time, so that a bucket in use is topped up once a second and its
+ * checks never wait. It is also the most that a crash can cost: that much refill is then nobody's.
+ */
+export const AHEAD_MS = 1500
+/** Tokens held at least; a crash costs no more than this, an eighth of the burst, or four checkpoints' use. */
+const LEAST_RESERVE = 16
+/** Of the rate, in seconds, while somebody else wants tokens of the same bucket. */
+const CONTENDED_RESERVE_S = 0.05
+
+/** What to ask of the store for a bucket in use. Moves what is booked on the bucket into the ask. */
+export function askForUse(bucket: CachedBucket, nowMs: number): LeaseAsk {
+  const tokens = bucket.bucket
+  const waiting = bucket.waitingCost
+  const held = tokens.held(nowMs)
+  const least = Math.max(0, waiting - held)
+  const reserve = bucket.isContended
+    ? waiting + tokens.rate * CONTENDED_RESERVE_S
+    : waiting + Math.max(LEAST_RESERVE, tokens.burst / 8, 4 * bucket.spent)
+  const aheadMs = bucket.isContended ? 0 : AHEAD_MS
+  const wanted = tokens.wanted(nowMs, reserve, aheadMs)
+  const give = wanted < 0 ? tokens.giveBack(nowMs, -wanted) : 0
+  const ahead = (tokens.rate / 1000) * aheadMs
+  return ask(bucket, nowMs, give, Math.max(wanted, least, 0), least, ahead)
+}
+
+/** Gives everything back: the bucket leaves the memory, or the process ends. */
+export function askForReturn(bucket: CachedBucket, nowMs: number): LeaseAsk {
+  const give = bucket.bucket.giveBackAll(nowMs)
+  return ask(bucket, nowMs, give, 0, 0, 0)
+}
+
+function ask(
+  bucket: CachedBucket,
+  atMs: number,
+  give: number,
+  want: number,
+  least: number,
+  ahead: number,
+): LeaseAsk {
+  const { key, seq, owed } = bucket
+  const { rate, burst } = bucket.bucket
+  bucket.owed = 0
+  bucket.spent = 0
+  return { key, rate, burst, atMs, seq, give, owed, want, least, ahead }
+}

@@ -1,0 +1,284 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Probe } from '../../core/probe.ts'
+import { TokenBucket } from '../../policy/limits/token-bucket.ts'
+import type { BanBook } from './ban-book.ts'
+import { BucketCache } from './bucket-cache.ts'
+import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
+import { LeaseCourier } from './lease-courier.ts'
+import { askForReturn, askForUse } from './lease-terms.ts'
+import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
+import { ALLOWED, type LimitDenied, type LimitVerdict } from './limit-gate.ts'
+import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
+import type { LimiterCounters } from './limiter-stats.ts'
+
+/** What a check answers when tokens are not covered and the store is out of reach. */
+export type StoreFailurePolicy = 'deny' | 'allow' | 'memory-only'
+
+export interface LeasedBucketsOptions {
+  readonly store: LimitStore
+  readonly clock: Clock
+  readonly probe: Probe
+  /** Buckets in memory, >= 1. Others are in the store. */
+  readonly capacity: number
+  readonly onStoreFailure: StoreFailurePolicy
+  /** Longest that a check waits for the store. */
+  readonly storeTimeoutMs: number
+}
+
+/** Buckets that may wait to be given back. */
+const MOST_LEAVING = 100_000
+
+/**
+ * The buckets in memory and their way to the store: a token is spent only after the store let go of it, and what
+ * is not needed goes back.
+ */
+export class LeasedBuckets {
+  readonly cache: BucketCache
+  readonly courier: LeaseCourier
+  readonly #clock: Clock
+  readonly #bans: BanBook
+  readonly #counters: LimiterCounters
+  readonly #onStoreFailure: StoreFailurePolicy
+  readonly #storeTimeoutMs: number
+  /** Evicted, not given back yet: a bucket that is used again meanwhile just returns. */
+  readonly #leaving = new Map<string, CachedBucket>()
+  #dirty: CachedBucket[] = []
+
+  constructor(options: LeasedBucketsOptions, bans: BanBook, counters: LimiterCounters) {
+    this.#clock = options.clock
+    this.#bans = bans
+    this.#counters = counters
+    this.#onStoreFailure = options.onStoreFailure
+    this.#storeTimeoutMs = options.storeTimeoutMs
+    this.cache = new BucketCache(options.capacity, (bucket) => this.#evicted(bucket))
+    this.courier = new LeaseCourier({
+      store: options.store,
+      clock: options.clock,
+      probe: options.probe,
+      timeoutMs: options.storeTimeoutMs,
+      host: {
+        compose: (bucket, nowMs) => this.#compose(bucket, nowMs),
+        granted: (bucket, grant) => this.#granted(bucket, grant),
+        failed: (bucket, ask) => this.#failed(bucket, ask),
+      },
+    })
+  }
+
+  /** The bucket of this part of the scope, fetched into memory if need be. */
+  of(scope: LimitScope, agent: string, part: string): CachedBucket {
+    const value = nameWithin(scope, agent, part)
+    const found = scope.buckets.get(value)
+    if (found !== undefined) {
+      this.#counters.hits++
+      this.cache.touch(found)
+      return found
+    }
+    this.#counters.misses++
+    const key = `${agent}\n${scope.rule.name}\n${part}`
+    const leaving = this.#leaving.get(key)
+    const { ratePerSecond, burst } = scope.rule
+    let bucket: CachedBucket
+    if (leaving !== undefined && leaving.scope === scope) {
+      this.#leaving.delete(key)
+      bucket = leaving
+    } else {
+      bucket = new CachedBucket(
+        scope,
+        value,
+        key,
+        new TokenBucket(ratePerSecond, burst, this.#clock.now(), true),
+      )
+    }
+    this.cache.add(bucket)
+    return bucket
+  }
+
+  /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
+  take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
+    const now = this.#clock.now()
+    if (cost > bucket.bucket.burst) return this.#deny(outOfTokens(bucket, now, cost))
+    if (!bucket.hasWaiters) {
+      const outcome = bucket.bucket.take(now, cost)
+      if (outcome === 'taken') {
+        this.#spent(bucket, now, cost)
+        return ALLOWED
+      }
+      if (outcome === 'empty') return this.#deny(outOfTokens(bucket, now, cost))
+    }
+    return this.#cover(bucket, agent, now, cost)
+  }
+
+  /** Settles every bucket used since the last time with the store. Never rejects. */
+  async checkpoint(): Promise<void> {
+    const dirty = this.#dirty
+    this.#dirty = []
+    for (const bucket of dirty) {
+      bucket.isDirty = false
+      if (bucket.isCached) this.courier.askLater(bucket)
+    }
+    await this.courier.settled()
+    if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
+  }
+
+  /** Takes buckets of a limit that changed out of memory; their returns go ahead of what the new limit asks. */
+  forget(scope: LimitScope): void {
+    for (const bucket of [...scope.buckets.values()]) {
+      this.cache.remove(bucket)
+      this.courier.ask(bucket)
+    }
+  }
+
+  /** Gives every unused token back. */
+  async giveAllBack(): Promise<void> {
+    /* What is on its way would be granted after the return. */
+    await this.courier.quiet()
+    for (const bucket of [...this.cache]) {
+      this.cache.remove(bucket)
+      this.#giveBack(bucket)
+    }
+    await this.courier.quiet()
+  }
+
+  /** The bucket has tokens, but they have to be got from the store first. */
+  #cover(
+    bucket: CachedBucket,
+    agent: string,
+    now: number,
+    cost: number,
+  ): LimitVerdict | Promise<LimitVerdict> {
+    if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
+    const waitMs = bucket.bucket.coverableInMs(now, cost)
+    if (waitMs !== 0) return this.#deny(outOfTokens(bucket, now, cost, waitMs))
+    this.#counters.waits++
+    let verdict: LimitVerdict | undefined
+    const waiter: Waiter = {
+      agent,
+      cost,
+      untilMs: now + this.#storeTimeoutMs,
+      resolve: (answer) => {
+        verdict = answer
+      },
+    }
+    bucket.wait(waiter)
+    this.courier.ask(bucket)
+    if (verdict !== undefined) return verdict
+    return new Promise((resolve) => {
+      waiter.resolve = resolve
+    })
+  }
+
+  #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
+    switch (this.#onStoreFailure) {
+      case 'deny':
+        this.#counters.storeDenied++
+        return storeOutOfReach(bucket, now)
+      case 'allow':
+        this.#counters.uncovered++
+        return ALLOWED
+      case 'memory-only': {
+        const held = bucket.bucket.held(now)
+        if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(outOfTokens(bucket, now, cost))
+        this.#counters.uncovered++
+        bucket.owed += Math.max(0, cost - held)
+        this.#spent(bucket, now, cost)
+        return ALLOWED
+      }
+    }
+  }
+
+  #spent(bucket: CachedBucket, now: number, cost: number): void {
+    bucket.spent += cost
+    if (!bucket.isDirty) {
+      bucket.isDirty = true
+      this.#dirty.push(bucket)
+    }
+    const isLow = bucket.spent > bucket.refillAt || now > bucket.refillAfterMs
+    if (isLow && !bucket.isContended && !this.courier.isFailing) this.courier.ask(bucket)
+  }
+
+  #deny(verdict: LimitDenied): LimitDenied {
+    if (verdict.shadow) this.#counters.shadow++
+    else this.#counters.rateLimited++
+    return verdict
+  }
+
+  #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
+    if (bucket.isCached || bucket.hasWaiters) return askForUse(bucket, nowMs)
+    this.#gone(bucket)
+    return askForReturn(bucket, nowMs)
+  }
+
+  #granted(bucket: CachedBucket, grant: LeaseGrant): void {
+    bucket.bucket.grant(grant)
+    bucket.seq = grant.seq
+    const isNewlyContended = grant.isContended && !bucket.isContended
+    bucket.isContended = grant.isContended
+    const now = this.#clock.now()
+    const held = bucket.bucket.held(now)
+    bucket.refillAt = bucket.spent + Math.max(1, held / 2)
+    bucket.refillAfterMs = now + bucket.bucket.heldForMs(now) / 2
+    if (bucket.hasWaiters) this.#serveWaiters(bucket, now)
+    if (bucket.isCached) {
+      if (isNewlyContended) this.courier.askLater(bucket)
+      return
+    }
+    /* Granted after the bucket left the memory: nobody will spend it. */
+    if (held > 0) this.courier.askLater(bucket)
+    else this.#gone(bucket)
+  }
+
+  #serveWaiters(bucket: CachedBucket, now: number): void {
+    const waiters = bucket.takeWaiters()
+    for (const waiter of waiters) {
+      const ban = this.#bans.find(waiter.agent)
+      if (ban !== undefined) {
+        this.#counters.banned++
+        waiter.resolve(banned(ban))
+        continue
+      }
+      const outcome = bucket.bucket.take(now, waiter.cost)
+      if (outcome === 'taken') {
+        this.#spent(bucket, now, waiter.cost)
+        waiter.resolve(ALLOWED)
+        continue
+      }
+      const waitMs = outcome === 'empty' ? 0 : bucket.bucket.coverableInMs(now, waiter.cost)
+      if (outcome === 'uncovered' && waitMs === 0 && now < waiter.untilMs) bucket.wait(waiter)
+      else waiter.resolve(this.#deny(outOfTokens(bucket, now, waiter.cost, waitMs)))
+    }
+    if (bucket.hasWaiters) this.courier.ask(bucket)
+  }
+
+  #failed(bucket: CachedBucket, ask: LeaseAsk | undefined): void {
+    if (ask !== undefined) bucket.owed += ask.owed
+    if (!bucket.isCached) this.#gone(bucket)
+    const waiters = bucket.takeWaiters()
+    const now = this.#clock.now()
+    for (const waiter of waiters) {
+      const ban = this.#bans.find(waiter.agent)
+      waiter.resolve(ban === undefined ? this.#withoutStore(bucket, now, waiter.cost) : banned(ban))
+    }
+  }
+
+  #evicted(bucket: CachedBucket): void {
+    this.#counters.evictions++
+    this.#giveBack(bucket)
+  }
+
+  #giveBack(bucket: CachedBucket): void {
+    /* With the store out of reach for long, the tokens lapse, which is on the safe side. */
+    if (this.#leaving.size >= MOST_LEAVING) return
+    this.#leaving.set(bucket.key, bucket)
+    this.courier.askLater(bucket)
+  }
+
+  #gone(bucket: CachedBucket): void {
+    if (this.#leaving.get(bucket.key) === bucket) this.#leaving.delete(bucket.key)
+  }
+}
+
+/** Key within the scope. Buckets of the default limits are apart by agent as well. */
+export function nameWithin(scope: LimitScope, agent: string, part: string): string {
+  if (scope.agent !== undefined) return part
+  return part === '' ? agent : `${agent}\n${part}`
+}

@@ -1,0 +1,50 @@
+import type { LimitScope } from './cached-bucket.ts'
+import { isSameRule, type LimitRule, validateRule } from './limit-rule.ts'
+
+export interface LimitPlan {
+  /** An agent without an entry gets the defaults; an empty list means no limit. */
+  readonly agents: ReadonlyMap<string, readonly LimitRule[]>
+  readonly defaults: readonly LimitRule[]
+}
+
+/** Which limits an agent has. */
+export class LimitScopes {
+  #agents = new Map<string, readonly LimitScope[]>()
+  #defaults: readonly LimitScope[] = []
+
+  /** In the order in which they are checked. */
+  of(agent: string): readonly LimitScope[] {
+    return this.#agents.get(agent) ?? this.#defaults
+  }
+
+  /**
+   * Puts a plan in force and returns the scopes that are not part of it any more. A limit that stays as it was keeps
+   * its scope. Throws INVALID_ARGUMENT naming the field, and then changes nothing.
+   */
+  replace(plan: LimitPlan): readonly LimitScope[] {
+    for (const [agent, rules] of plan.agents) validateRules(`agents.${agent}`, rules)
+    validateRules('defaults', plan.defaults)
+    const old = new Set([...this.#defaults, ...[...this.#agents.values()].flat()])
+    const scopeOf = (agent: string | undefined, rule: LimitRule): LimitScope => {
+      for (const scope of old) {
+        if (scope.agent !== agent || !isSameRule(scope.rule, rule)) continue
+        old.delete(scope)
+        return scope
+      }
+      return { agent, rule, isPerByte: rule.cost === 'byte', buckets: new Map() }
+    }
+    this.#defaults = plan.defaults.map((rule) => scopeOf(undefined, rule))
+    this.#agents = new Map(
+      [...plan.agents].map(([agent, rules]) => [agent, rules.map((rule) => scopeOf(agent, rule))]),
+    )
+    return [...old]
+  }
+}
+
+function validateRules(where: string, rules: readonly LimitRule[]): void {
+  const names = new Set<string>()
+  for (const rule of rules) {
+    validateRule(where, rule, names.has(rule.name))
+    names.add(rule.name)
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What the limiter asks of whatever stands behind it: tokens, and the list of bans. Small and asynchronous, so
+ * that a networked engine can stand here; `test/store/limit-store-conformance.ts` says what one must keep.
+ */
+export interface LimitStore {
+  /** `settle` answers in the same turn: a check never waits. */
+  readonly isImmediate: boolean
+  /**
+   * Hands out, takes back and books tokens, each ask atomic, in order. Rejects with STORAGE and then has
+   * changed nothing, or everything; both are safe, because an unknown grant is never spent.
+   */
+  settle(asks: readonly LeaseAsk[]): readonly LeaseGrant[] | Promise<readonly LeaseGrant[]>
+  /** Durable when resolved. A ban replaces the ban before it; lifting an unknown ban succeeds. */
+  changeBan(change: BanChange): Promise<BanRecord>
+  /** Changes after `revision` in order, by whatever process. 0: from the start, current bans only. */
+  bansSince(revision: number): Promise<readonly BanRecord[]>
+  /** The newest changes first. */
+  banHistory(agent: string | undefined, limit: number): Promise<readonly BanRecord[]>
+  /** Forgets some buckets that are full again (they equal unknown ones). A short step, called each second. */
+  expireIdle(nowMs: number): Promise<TableFacts>
+}
+
+export interface TableFacts {
+  readonly expired: number
+  /** Undefined: not counted yet. */
+  readonly rows: number | undefined
+}
+
+/** Tokens of one bucket asked for or given back. */
+export interface LeaseAsk {
+  readonly key: string
+  /** Tokens per second. */
+  readonly rate: number
+  readonly burst: number
+  /** `Clock.now()` at which the figures hold. */
+  readonly atMs: number
+  /** `seq` of the last grant of this bucket here; 0: none. */
+  readonly seq: number
+  /** Tokens of the last grant that will not be used. Taken back only if nobody was granted any since. */
+  readonly give: number
+  /** Tokens spent while the store was out of reach, to be booked whatever they lead to. */
+  readonly owed: number
+  /** Tokens wished for. */
+  readonly want: number
+  /** Tokens that somebody waits for. */
+  readonly least: number
+  /** Refill that may be handed out before its time, in tokens; only while nobody else asks. */
+  readonly ahead: number
+}
+
+/** Answer to one ask: a stretch of the bucket's line (see `TokenBucket`), empty when `from` equals `to`. */
+export interface LeaseGrant {
+  readonly atMs: number
+  readonly from: number
+  readonly to: number
+  readonly isContiguous: boolean
+  readonly tail: number
+  /** To be repeated in the next ask: says that the last stretch is one's own. 0: it is not. */
+  readonly seq: number
+  /** Another holder wants tokens of this bucket: hold little. */
+  readonly isContended: boolean
+}
+
+export interface BanChange {
+  readonly agent: string
+  readonly action: 'ban' | 'unban'
+  readonly reason: string
+  readonly author: string
+  /** Unix milliseconds. */
+  readonly atWallMs: number
+  /** Unix milliseconds; undefined: until it is lifted. */
+  readonly untilWallMs: number | undefined
+}
+
+export interface BanRecord extends BanChange {
+  /** Grows with every change of any process. */
+  readonly revision: number
+}

@@ -1,0 +1,51 @@
+/** What the limiter did since it started, and how it is now. */
+export interface LimiterStats {
+  /** Buckets in memory, and how many may be. */
+  readonly size: number
+  readonly capacity: number
+  readonly hits: number
+  readonly misses: number
+  readonly evictions: number
+  readonly denials: {
+    readonly rateLimited: number
+    readonly banned: number
+    /** Would have been denied, but the limit only counts. */
+    readonly shadow: number
+    /** Denied because the store was out of reach. */
+    readonly store: number
+  }
+  /** Checks that waited for tokens from the store. */
+  readonly waits: number
+  /** Allowed although the store was out of reach and the tokens were not covered. */
+  readonly uncovered: number
+  readonly bans: number
+  /** Milliseconds since the last complete checkpoint; undefined: none yet. */
+  readonly checkpointAgeMs: number | undefined
+  readonly store: {
+    readonly isFailing: boolean
+    readonly failures: number
+    readonly lastError: string | undefined
+    /** Asks not sent yet, and calls not answered yet. */
+    readonly backlog: number
+    /** Buckets in the store at the last count; undefined: not counted yet. */
+    readonly rows: number | undefined
+    /** Idle buckets forgotten by the store. */
+    readonly expired: number
+  }
+}
+
+/** Counters behind {@link LimiterStats}, written by the limiter alone. */
+export class LimiterCounters {
+  hits = 0
+  misses = 0
+  evictions = 0
+  rateLimited = 0
+  banned = 0
+  shadow = 0
+  storeDenied = 0
+  waits = 0
+  uncovered = 0
+  checkpointAtMs: number | undefined = undefined
+  rows: number | undefined = undefined
+  expired = 0
+}

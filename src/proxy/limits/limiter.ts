@@ -1,0 +1,226 @@
+import type { Clock, TimerHandle } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { Probe } from '../../core/probe.ts'
+import { BanBook } from './ban-book.ts'
+import type { CachedBucket, LimitScope } from './cached-bucket.ts'
+import { LeasedBuckets, type LeasedBucketsOptions, nameWithin } from './leased-buckets.ts'
+import { banned } from './limit-answers.ts'
+import { ALLOWED, type LimitGate, type LimitRequest, type LimitVerdict } from './limit-gate.ts'
+import { keyOf } from './limit-rule.ts'
+import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
+import type { LimitStore } from './limit-store.ts'
+import { LimiterCounters, type LimiterStats } from './limiter-stats.ts'
+
+/** One limit as it stands, for headers and operators. */
+export interface LimitView {
+  readonly rule: string
+  readonly limit: number
+  readonly remaining: number
+  /** Milliseconds until full; undefined: never. */
+  readonly resetMs: number | undefined
+  readonly ratePerSecond: number
+}
+
+/** Between checkpoints, looks at other processes' bans, and steps of the store's housekeeping. */
+const TICK_MS = 1000
+
+/**
+ * Bans and token buckets of all agents, in two levels: a bounded cache that decides in the same turn, and a
+ * store that hands tokens out before they are spent. See README.md for why no crash and no second process
+ * can admit more than `burst + rate x elapsed`.
+ */
+export class Limiter implements LimitGate {
+  readonly bans: BanBook
+  readonly #store: LimitStore
+  readonly #clock: Clock
+  readonly #probe: Probe
+  readonly #buckets: LeasedBuckets
+  readonly #counters = new LimiterCounters()
+  readonly #scopes = new LimitScopes()
+  #timer: TimerHandle | undefined
+  #drained: Promise<void> | undefined
+
+  constructor(options: LeasedBucketsOptions) {
+    this.#store = options.store
+    this.#clock = options.clock
+    this.#probe = options.probe
+    this.bans = new BanBook(options.store, options.clock)
+    this.#buckets = new LeasedBuckets(options, this.bans, this.#counters)
+  }
+
+  /** Loads the bans, then keeps checkpoints and bans going each second. Rejects with STORAGE. */
+  async start(): Promise<void> {
+    await this.bans.refresh()
+    this.#schedule()
+  }
+
+  /**
+   * Puts limits in force. A limit that stays as it was keeps its buckets; a changed one keeps what was spent,
+   * by way of the store. Throws INVALID_ARGUMENT and then changes nothing.
+   */
+  configure(plan: LimitPlan): void {
+    for (const scope of this.#scopes.replace(plan)) this.#buckets.forget(scope)
+  }
+
+  check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict> {
+    if (this.bans.size !== 0) {
+      const ban = this.bans.find(request.agent)
+      if (ban !== undefined) {
+        this.#counters.banned++
+        return banned(ban)
+      }
+    }
+    const scopes = this.#scopes.of(request.agent)
+    if (scopes.length === 0) return ALLOWED
+    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, [], ALLOWED)
+    const scope = scopes[0]!
+    const cost = costOf(scope, request)
+    return cost > 0 ? this.#buckets.take(this.#bucketOf(scope, request), request.agent, cost) : ALLOWED
+  }
+
+  /** Gives back what a check took, when the event was not sent after all. */
+  refund(request: LimitRequest): void {
+    for (const scope of this.#scopes.of(request.agent))
+      this.#cached(scope, request)?.bucket.refund(costOf(scope, request))
+  }
+
+  /** How the limits stand for such a request; takes nothing. A bucket not in memory counts as full. */
+  peek(request: LimitRequest): readonly LimitView[] {
+    const now = this.#clock.now()
+    return this.#scopes.of(request.agent).map((scope) => {
+      const { name, burst, ratePerSecond } = scope.rule
+      const tokens = this.#cached(scope, request)?.bucket
+      const remaining = Math.floor((tokens?.remaining(now) ?? burst) + 1e-6)
+      const resetMs = tokens === undefined ? 0 : tokens.resetMs(now)
+      return { rule: name, limit: burst, remaining, resetMs, ratePerSecond }
+    })
+  }
+
+  get stats(): LimiterStats {
+    const counters = this.#counters
+    const { cache, courier } = this.#buckets
+    const { checkpointAtMs } = counters
+    return {
+      size: cache.size,
+      capacity: cache.capacity,
+      hits: counters.hits,
+      misses: counters.misses,
+      evictions: counters.evictions,
+      denials: {
+        rateLimited: counters.rateLimited,
+        banned: counters.banned,
+        shadow: counters.shadow,
+        store: counters.storeDenied,
+      },
+      waits: counters.waits,
+      uncovered: counters.uncovered,
+      bans: this.bans.list().length,
+      checkpointAgeMs: checkpointAtMs === undefined ? undefined : this.#clock.now() - checkpointAtMs,
+      store: {
+        isFailing: courier.isFailing,
+        failures: courier.failures,
+        lastError: courier.lastError,
+        backlog: courier.backlog,
+        rows: counters.rows,
+        expired: counters.expired,
+      },
+    }
+  }
+
+  /** Settles every bucket used since the last time with the store. Never rejects: see `stats.store`. */
+  checkpoint(): Promise<void> {
+    return this.#buckets.checkpoint()
+  }
+
+  /** Changes the number of buckets in memory; those over it leave at once. */
+  resize(capacity: number): void {
+    this.#buckets.cache.resize(capacity)
+  }
+
+  /** Stops, and gives every unused token back, so that a restart resumes exactly. Twice: the same promise. */
+  drain(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#drained ??= this.#buckets.giveAllBack()
+    return this.#drained
+  }
+
+  /** Takes from each limit in order; the first that denies gets the others their tokens back. */
+  #checkFrom(
+    start: number,
+    request: LimitRequest,
+    scopes: readonly LimitScope[],
+    taken: CachedBucket[],
+    sofar: LimitVerdict,
+  ): LimitVerdict | Promise<LimitVerdict> {
+    let verdict = sofar
+    for (let index = start; index < scopes.length; index++) {
+      const scope = scopes[index]!
+      const cost = costOf(scope, request)
+      if (cost <= 0) continue
+      const bucket = this.#bucketOf(scope, request)
+      const answer = this.#buckets.take(bucket, request.agent, cost)
+      if (answer instanceof Promise) {
+        const before = verdict
+        return answer.then((late) => {
+          const next = weigh(late, bucket, taken, request, before)
+          const isOver = !next.allowed && !next.shadow
+          return isOver ? next : this.#checkFrom(index + 1, request, scopes, taken, next)
+        })
+      }
+      verdict = weigh(answer, bucket, taken, request, verdict)
+      if (!verdict.allowed && !verdict.shadow) return verdict
+    }
+    return verdict
+  }
+
+  #bucketOf(scope: LimitScope, request: LimitRequest): CachedBucket {
+    return this.#buckets.of(scope, request.agent, keyOf(scope.rule.key, request))
+  }
+
+  #cached(scope: LimitScope, request: LimitRequest): CachedBucket | undefined {
+    return scope.buckets.get(nameWithin(scope, request.agent, keyOf(scope.rule.key, request)))
+  }
+
+  #schedule(): void {
+    this.#timer = this.#clock.setTimer(TICK_MS, () => {
+      this.#schedule()
+      void this.#tick()
+    })
+  }
+
+  async #tick(): Promise<void> {
+    await this.#buckets.courier.tryAgain()
+    const checkpoint = this.checkpoint()
+    try {
+      await this.bans.refresh()
+      const facts = await this.#store.expireIdle(this.#clock.now())
+      this.#counters.rows = facts.rows
+      this.#counters.expired += facts.expired
+    } catch (error) {
+      this.#probe.notice?.('warn', `bans and idle limits were not read: ${WeirError.from(error).message}`)
+    }
+    await checkpoint
+  }
+}
+
+function costOf(scope: LimitScope, request: LimitRequest): number {
+  return scope.isPerByte ? request.bytes : 1
+}
+
+/** Adds one answer to the others; a denial that is enforced gives back what the others took. */
+function weigh(
+  answer: LimitVerdict,
+  bucket: CachedBucket,
+  taken: CachedBucket[],
+  request: LimitRequest,
+  sofar: LimitVerdict,
+): LimitVerdict {
+  if (answer.allowed) {
+    taken.push(bucket)
+    return sofar
+  }
+  if (answer.shadow) return answer
+  for (const other of taken) other.bucket.refund(costOf(other.scope, request))
+  return answer
+}

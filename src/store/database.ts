@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
+import { WeirError } from '../core/errors.ts'
+import { migrate } from './schema/migrate.ts'
+
+export interface DatabaseOptions {
+  readonly path: string
+  /** Longest that a transaction waits for another process. */
+  readonly busyTimeoutMs: number
+  /** Largest file in pages of 4 KiB; undefined: as large as the disk. */
+  readonly maxPages?: number | undefined
+}
+
+/** Pages of write-ahead log after which SQLite copies them into the file: 16 MiB. */
+const WAL_PAGES = 4096
+
+/**
+ * Opens, checks and migrates the file, making it if it does not exist. Throws SQLite's errors and STORAGE; never
+ * deletes or replaces a file.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const folder = dirname(options.path)
+  if (!existsSync(folder))
+    throw new WeirError('STORAGE', `${options.path} cannot be opened: make its folder ${folder} first`)
+  const database = new SqliteDatabase(options.path, { timeout: options.busyTimeoutMs })
+  try {
+    database.pragma('journal_mode = WAL')
+    database.pragma('synchronous = NORMAL')
+    database.pragma('foreign_keys = ON')
+    database.pragma(`wal_autocheckpoint = ${WAL_PAGES}`)
+    if (options.maxPages !== undefined) database.pragma(`max_page_count = ${options.maxPages}`)
+    mustBeWhole(database, options.path)
+    migrate(database, options.path)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function mustBeWhole(database: Database, path: string): void {
+  const findings = database.pragma('quick_check(3)') as readonly { readonly quick_check: string }[]
+  const text = findings.map((finding) => finding.quick_check.replaceAll('\n', ' ')).join('; ')
+  if (text === 'ok') return
+  throw new WeirError(
+    'STORAGE',
+    `${path} is damaged (${text}): stop Weir, keep a copy, and restore a backup or try \`sqlite3 FILE .recover\`; ` +
+      'nothing was deleted',
+  )
+}

@@ -1,0 +1,142 @@
+import type { Database } from 'better-sqlite3'
+import type { StoreOp } from '../store-op.ts'
+import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
+import { type HostTime, isFull, type LeaseRow, settleRow } from './lease-row.ts'
+
+interface StoredRow {
+  readonly key: string
+  readonly debt: number
+  readonly rate: number
+  readonly burst: number
+  readonly at_ms: number
+  readonly epoch: number
+  readonly wall_ms: number
+  readonly seq: number
+  readonly wanted_ms: number | null
+}
+
+export interface SettleArgs {
+  readonly epoch: number
+  readonly wallMs: number
+  readonly keys: readonly string[]
+  /** `ASK_FIELDS` numbers per key, see `lease-frames.ts`. */
+  readonly asks: Float64Array
+}
+
+export interface ExpireArgs extends HostTime {
+  /** Rows looked at at most. */
+  readonly scan: number
+}
+
+export interface ExpireResult {
+  readonly expired: number
+  /** Rows left at the end of the last complete pass; undefined: none was complete yet. */
+  readonly rows: number | undefined
+}
+
+const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
+
+export interface BucketOps {
+  readonly nameEpoch: StoreOp<string, number>
+  readonly settleLeases: StoreOp<SettleArgs, Float64Array>
+  readonly expireBuckets: StoreOp<ExpireArgs, ExpireResult>
+}
+
+export function bucketOps(database: Database): BucketOps {
+  const read = database.prepare<[string], StoredRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
+  const write = database.prepare(
+    `INSERT OR REPLACE INTO limit_bucket (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  const readAfter = database.prepare<[string, number], StoredRow>(
+    `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? ORDER BY key LIMIT ?`,
+  )
+  const remove = database.prepare('DELETE FROM limit_bucket WHERE key = ?')
+  const addEpoch = database.prepare('INSERT OR IGNORE INTO host_epoch (identity) VALUES (?)')
+  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
+  let sweptTo = ''
+  let sweptRows = 0
+  let rows: number | undefined
+
+  return {
+    nameEpoch: {
+      kind: 'write',
+      run(identity) {
+        addEpoch.run(identity)
+        return readEpoch.get(identity)!.id
+      },
+    },
+
+    settleLeases: {
+      kind: 'write',
+      run({ epoch, wallMs, keys, asks }) {
+        const grants = new Float64Array(keys.length * GRANT_FIELDS)
+        for (let index = 0; index < keys.length; index++) {
+          const key = keys[index]!
+          const at = index * ASK_FIELDS
+          const stored = read.get(key)
+          const { row, grant } = settleRow(
+            stored === undefined ? undefined : toRow(stored),
+            {
+              rate: asks[at + ASK.rate]!,
+              burst: asks[at + ASK.burst]!,
+              seq: asks[at + ASK.seq]!,
+              give: asks[at + ASK.give]!,
+              owed: asks[at + ASK.owed]!,
+              want: asks[at + ASK.want]!,
+              least: asks[at + ASK.least]!,
+              ahead: asks[at + ASK.ahead]!,
+            },
+            { epoch, nowMs: asks[at + ASK.atMs]!, wallMs },
+          )
+          const wantedMs = row.wantedMs === Number.NEGATIVE_INFINITY ? null : row.wantedMs
+          write.run(key, row.debt, row.rate, row.burst, row.atMs, row.epoch, row.wallMs, row.seq, wantedMs)
+          const to = index * GRANT_FIELDS
+          grants[to + GRANT.atMs] = grant.atMs
+          grants[to + GRANT.from] = grant.from
+          grants[to + GRANT.to] = grant.to
+          grants[to + GRANT.seq] = grant.seq
+          grants[to + GRANT.isContiguous] = Number(grant.isContiguous)
+          grants[to + GRANT.isContended] = Number(grant.isContended)
+        }
+        return grants
+      },
+    },
+
+    expireBuckets: {
+      kind: 'write',
+      run(args) {
+        let expired = 0
+        const seen = readAfter.all(sweptTo, args.scan)
+        for (const stored of seen) {
+          if (isFull(toRow(stored), args)) {
+            remove.run(stored.key)
+            expired++
+          } else {
+            sweptRows++
+          }
+        }
+        if (seen.length < args.scan) {
+          rows = sweptRows
+          sweptRows = 0
+          sweptTo = ''
+        } else {
+          sweptTo = seen.at(-1)!.key
+        }
+        return { expired, rows }
+      },
+    },
+  }
+}
+
+function toRow(stored: StoredRow): LeaseRow {
+  return {
+    debt: stored.debt,
+    rate: stored.rate,
+    burst: stored.burst,
+    atMs: stored.at_ms,
+    epoch: stored.epoch,
+    wallMs: stored.wall_ms,
+    seq: stored.seq,
+    wantedMs: stored.wanted_ms ?? Number.NEGATIVE_INFINITY,
+  }
+}

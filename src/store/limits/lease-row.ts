@@ -1,0 +1,113 @@
+/** One bucket as it is stored. Satisfies nobody's import: the limiter's port has the same shapes. */
+export interface LeaseRow {
+  /** Tokens handed out and not refilled yet, at `atMs`. May pass the burst by what was handed out ahead. */
+  readonly debt: number
+  readonly rate: number
+  readonly burst: number
+  /** Monotonic milliseconds of the host since it started. */
+  readonly atMs: number
+  /** Which start of which host `atMs` counts from. */
+  readonly epoch: number
+  readonly wallMs: number
+  /** Changes with every change of the debt that another holder must not overlook. */
+  readonly seq: number
+  /** When somebody last got less than needed; -Infinity: never. */
+  readonly wantedMs: number
+}
+
+export interface RowAsk {
+  readonly rate: number
+  readonly burst: number
+  readonly seq: number
+  readonly give: number
+  readonly owed: number
+  readonly want: number
+  readonly least: number
+  readonly ahead: number
+}
+
+export interface RowGrant {
+  readonly atMs: number
+  readonly from: number
+  readonly to: number
+  readonly isContiguous: boolean
+  readonly tail: number
+  readonly seq: number
+  readonly isContended: boolean
+}
+
+export interface HostTime {
+  readonly epoch: number
+  /** Monotonic milliseconds; within one epoch comparable between processes. */
+  readonly nowMs: number
+  readonly wallMs: number
+}
+
+/** Milliseconds for which a holder that got too little makes the others hold little. */
+const CONTENTION_MS = 2000
+/** A host that was off for longer than this has a wrong clock. */
+const LONGEST_REST_MS = 366 * 86_400_000
+/** Tokens; rounding of fractions. */
+const EPSILON = 1e-9
+
+/** Refill time since the row was written, in milliseconds. Steps of the wall clock grant nothing. */
+export function elapsedMs(row: LeaseRow, time: HostTime): number {
+  if (row.epoch === time.epoch) return Math.max(0, time.nowMs - row.atMs)
+  const rest = time.wallMs - row.wallMs
+  return rest > 0 && rest <= LONGEST_REST_MS ? rest : 0
+}
+
+/** The row is full again: forgetting it changes nothing. */
+export function isFull(row: LeaseRow, time: HostTime): boolean {
+  return row.debt - (row.rate / 1000) * elapsedMs(row, time) <= 0
+}
+
+/**
+ * One ask settled against one row: the only place where stored tokens change hands. The row's debt covers
+ * every token that any holder may have spent, so a holder that dies takes nothing with it but its own share.
+ */
+export function settleRow(
+  row: LeaseRow | undefined,
+  ask: RowAsk,
+  time: HostTime,
+): { readonly row: LeaseRow; readonly grant: RowGrant } {
+  const atMs = row !== undefined && row.epoch === time.epoch ? Math.max(row.atMs, time.nowMs) : time.nowMs
+  let debt = row === undefined ? 0 : Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
+  if (row !== undefined && row.burst !== ask.burst) debt = Math.min(debt, ask.burst)
+  const isMine = row !== undefined && ask.seq === row.seq
+  if (isMine) debt = Math.max(0, debt - ask.give)
+  debt += ask.owed
+
+  const wantedMs = row !== undefined && row.epoch === time.epoch ? row.wantedMs : Number.NEGATIVE_INFINITY
+  const isContended = (!isMine && debt > EPSILON) || atMs - wantedMs < CONTENTION_MS
+  const free = ask.burst - debt
+  const offered = isContended ? Math.max(ask.least, free / 2) : ask.want
+  const granted = Math.max(0, Math.min(ask.want, offered, isContended ? free : free + ask.ahead))
+  const isShort = granted + EPSILON < ask.least
+  const given = isShort && granted < 1 ? 0 : granted
+  const tail = debt + given
+  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined
+  const seq = isNewOwner ? (row?.seq ?? 0) + 1 : row.seq
+  return {
+    row: {
+      debt: tail,
+      rate: ask.rate,
+      burst: ask.burst,
+      atMs,
+      epoch: time.epoch,
+      wallMs: time.wallMs,
+      seq,
+      wantedMs: isShort ? atMs : wantedMs,
+    },
+    grant: {
+      atMs,
+      from: debt,
+      to: tail,
+      isContiguous: isMine && ask.owed === 0,
+      tail,
+      /* Who got nothing must not pass for the owner of the last stretch. */
+      seq: isNewOwner || isMine ? seq : 0,
+      isContended,
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import type { Clock } from '../../core/clock.ts'
+import { type HostClock, hostClock } from '../host-clock.ts'
+import type { Store } from '../store.ts'
+import type { BanChangeRow, BanRow } from './ban-ops.ts'
+import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
+import type { RowAsk, RowGrant } from './lease-row.ts'
+
+interface Ask extends RowAsk {
+  readonly key: string
+  readonly atMs: number
+}
+
+/** Rows looked at per `expireIdle`: a few milliseconds of the store thread. */
+const EXPIRY_SCAN = 2000
+
+/** Buckets and bans in the file, shared with every other process that has it open. */
+export class SqliteLimitStore {
+  readonly isImmediate = false
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #epoch: number
+  readonly #offsetMs: number
+
+  private constructor(store: Store, clock: Clock, epoch: number, offsetMs: number) {
+    this.#store = store
+    this.#clock = clock
+    this.#epoch = epoch
+    this.#offsetMs = offsetMs
+  }
+
+  /** Rejects with STORAGE. */
+  static async open(store: Store, clock: Clock, host: HostClock = hostClock()): Promise<SqliteLimitStore> {
+    const epoch = await store.call('nameEpoch', host.identity)
+    return new SqliteLimitStore(store, clock, epoch, host.offsetMs)
+  }
+
+  async settle(asks: readonly Ask[]): Promise<readonly RowGrant[]> {
+    const frames = new Float64Array(asks.length * ASK_FIELDS)
+    const keys: string[] = []
+    for (let index = 0; index < asks.length; index++) {
+      const ask = asks[index]!
+      const at = index * ASK_FIELDS
+      keys.push(ask.key)
+      frames[at + ASK.rate] = ask.rate
+      frames[at + ASK.burst] = ask.burst
+      frames[at + ASK.atMs] = ask.atMs + this.#offsetMs
+      frames[at + ASK.seq] = ask.seq
+      frames[at + ASK.give] = ask.give
+      frames[at + ASK.owed] = ask.owed
+      frames[at + ASK.want] = ask.want
+      frames[at + ASK.least] = ask.least
+      frames[at + ASK.ahead] = ask.ahead
+    }
+    const grants = await this.#store.call('settleLeases', {
+      epoch: this.#epoch,
+      wallMs: this.#clock.wallMs(),
+      keys,
+      asks: frames,
+    })
+    return keys.map((_, index) => this.#grantAt(grants, index * GRANT_FIELDS))
+  }
+
+  changeBan(change: BanChangeRow): Promise<BanRow> {
+    return this.#store.call('changeBan', change)
+  }
+
+  bansSince(revision: number): Promise<readonly BanRow[]> {
+    return this.#store.call('bansSince', revision)
+  }
+
+  banHistory(agent: string | undefined, limit: number): Promise<readonly BanRow[]> {
+    return this.#store.call('banHistory', { agent, limit })
+  }
+
+  async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
+    return await this.#store.call('expireBuckets', {
+      epoch: this.#epoch,
+      nowMs: nowMs + this.#offsetMs,
+      wallMs: this.#clock.wallMs(),
+      scan: EXPIRY_SCAN,
+    })
+  }
+
+  #grantAt(grants: Float64Array, at: number): RowGrant {
+    const to = grants[at + GRANT.to]!
+    return {
+      atMs: grants[at + GRANT.atMs]! - this.#offsetMs,
+      from: grants[at + GRANT.from]!,
+      to,
+      isContiguous: grants[at + GRANT.isContiguous] === 1,
+      tail: to,
+      seq: grants[at + GRANT.seq]!,
+      isContended: grants[at + GRANT.isContended] === 1,
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import type { DatabaseOptions } from './database.ts'
+import type { PlainError } from './storage-error.ts'
+import type { OpName } from './store-ops.ts'
+
+/** What the store thread starts with. */
+export interface ThreadData {
+  readonly database: DatabaseOptions
+  /** Requests that share one transaction at most. */
+  readonly maxBatch: number
+}
+
+export interface StoreRequest {
+  readonly id: number
+  readonly op: OpName
+  readonly args: unknown
+}
+
+/** Requests of one turn of the event loop, or the end. */
+export type ToThread = readonly StoreRequest[] | 'close'
+
+export interface StoreReply {
+  readonly id: number
+  readonly value?: unknown
+  readonly error?: PlainError
+}
+
+export type FromThread =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'refused'; readonly error: PlainError }
+  /** Sent after the commit, and for durable requests after its fsync. */
+  | { readonly kind: 'replies'; readonly replies: readonly StoreReply[] }
+  | { readonly kind: 'closed' }

@@ -1,0 +1,199 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Probe } from '../core/probe.ts'
+
+/** State of the pools and limits at the time of a scrape. */
+export interface MetricsSource {
+  agents(): Iterable<AgentGauges>
+}
+
+export interface AgentGauges {
+  readonly agent: string
+  readonly connections: number
+  readonly availableConnections: number
+  readonly inFlight: number
+  readonly waiting: number
+}
+
+export interface MetricsOptions {
+  readonly version: string
+  readonly source: MetricsSource
+  /** CPU, memory, event loop and garbage collection of the process. Default true. */
+  readonly processMetrics?: boolean
+}
+
+/** Prometheus metrics. Labels are bounded: configured names and closed sets, never an id, a path or a client. */
+export interface Metrics {
+  readonly probe: Probe
+  readonly contentType: string
+  render(): Promise<string>
+  configReloaded(isSuccess: boolean, wallMs: number): void
+  /** Drops the series of an agent that is no longer configured. */
+  forget(agent: string): Promise<void>
+}
+
+/** Upper bounds in seconds: fine around the sub-millisecond agents we aim at, coarse to the longest timeouts. */
+const LATENCY_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+]
+const BREAKER_VALUE = { closed: 0, 'half-open': 1, open: 2 } as const
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry })
+
+  const callSeconds = new Histogram({
+    name: 'weir_agent_call_duration_seconds',
+    help: 'Time from handing an event to an agent to its settled outcome, waiting included.',
+    labelNames: ['agent', 'phase', 'transport', 'outcome'] as const,
+    buckets: LATENCY_BUCKETS,
+    registers,
+  })
+  const queueSeconds = new Histogram({
+    name: 'weir_agent_queue_duration_seconds',
+    help: 'Time an event waited for a free connection.',
+    labelNames: ['agent'] as const,
+    buckets: LATENCY_BUCKETS,
+    registers,
+  })
+  const requestSeconds = new Histogram({
+    name: 'weir_request_duration_seconds',
+    help: 'Time a request took as its front end saw it.',
+    labelNames: ['route', 'decision'] as const,
+    buckets: LATENCY_BUCKETS,
+    registers,
+  })
+  const bypasses = new Counter({
+    name: 'weir_bypass_total',
+    help: 'Events an agent was not asked about, or whose failure was let pass, by reason.',
+    labelNames: ['agent', 'phase', 'reason'] as const,
+    registers,
+  })
+  const opened = new Counter({
+    name: 'weir_connections_opened_total',
+    help: 'Connections that became ready.',
+    labelNames: ['agent', 'transport'] as const,
+    registers,
+  })
+  const closed = new Counter({
+    name: 'weir_connections_closed_total',
+    help: 'Connections that ended.',
+    labelNames: ['agent'] as const,
+    registers,
+  })
+  const dialFailures = new Counter({
+    name: 'weir_dial_failures_total',
+    help: 'Dials that did not lead to a connection.',
+    labelNames: ['agent'] as const,
+    registers,
+  })
+  const breaker = new Gauge({
+    name: 'weir_breaker_state',
+    help: '0 closed, 1 half open, 2 open.',
+    labelNames: ['agent'] as const,
+    registers,
+  })
+  const stray = new Counter({
+    name: 'weir_stray_replies_total',
+    help: 'Replies that nobody waited for: late, duplicate or invented.',
+    labelNames: ['agent'] as const,
+    registers,
+  })
+  const reloadSuccess = new Gauge({
+    name: 'weir_config_last_reload_successful',
+    help: '1 when the last configuration that was read is in force, 0 when it was refused.',
+    registers,
+  })
+  const reloadTime = new Gauge({
+    name: 'weir_config_last_reload_success_timestamp_seconds',
+    help: 'When the configuration in force was read.',
+    registers,
+  })
+  new Gauge({
+    name: 'weir_build_info',
+    help: 'Always 1; the version is a label.',
+    labelNames: ['version', 'node'] as const,
+    registers,
+  }).set({ version: options.version, node: process.version }, 1)
+  registerPoolGauges(registry, options.source)
+
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    configReloaded(isSuccess, wallMs) {
+      reloadSuccess.set(isSuccess ? 1 : 0)
+      if (isSuccess) reloadTime.set(wallMs / 1000)
+    },
+    async forget(agent) {
+      for (const metric of [
+        callSeconds,
+        queueSeconds,
+        bypasses,
+        opened,
+        closed,
+        dialFailures,
+        breaker,
+        stray,
+      ])
+        await removeAgent(metric, agent)
+    },
+    probe: {
+      agentCall({ agent, phase, transport, outcome, durationMs, queueMs }) {
+        callSeconds.observe({ agent, phase, transport, outcome }, durationMs / 1000)
+        if (queueMs > 0) queueSeconds.observe({ agent }, queueMs / 1000)
+      },
+      requestDone({ route, decision, durationMs }) {
+        requestSeconds.observe({ route, decision }, durationMs / 1000)
+      },
+      bypass: (agent, phase, reason) => bypasses.inc({ agent, phase, reason }),
+      connectionOpened: (agent, _, transport) => opened.inc({ agent, transport }),
+      connectionClosed: (agent) => closed.inc({ agent }),
+      dialFailed: (agent) => dialFailures.inc({ agent }),
+      breakerChanged: (agent, state) => breaker.set({ agent }, BREAKER_VALUE[state]),
+      strayReply: (agent) => stray.inc({ agent }),
+    },
+  }
+}
+
+/** Gauges that are read from the pools at each scrape, so that nobody has to keep them in step. */
+function registerPoolGauges(registry: Registry, source: MetricsSource): void {
+  const gauge = (name: string, help: string, value: (facts: AgentGauges) => number): Gauge<'agent'> =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['agent'] as const,
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const facts of source.agents()) this.set({ agent: facts.agent }, value(facts))
+      },
+    })
+  gauge('weir_pool_connections', 'Live connections.', (facts) => facts.connections)
+  gauge(
+    'weir_pool_available_connections',
+    'Connections that may be picked now.',
+    (facts) => facts.availableConnections,
+  )
+  gauge('weir_in_flight', 'Events leased to a connection and not yet settled.', (facts) => facts.inFlight)
+  gauge('weir_waiting', 'Events waiting for a connection.', (facts) => facts.waiting)
+}
+
+/** What prom-client metrics share; their label types differ. */
+interface LabelledMetric {
+  get(): Promise<{ readonly values: readonly { readonly labels: SeriesLabels }[] }>
+  remove(labels: SeriesLabels): void
+}
+interface SeriesLabels {
+  readonly agent?: string | number
+  /** Bound of a histogram's bucket; not part of the series' own labels. */
+  readonly le?: string | number
+}
+
+async function removeAgent(metric: unknown, agent: string): Promise<void> {
+  const labelled = metric as LabelledMetric
+  for (const { labels } of (await labelled.get()).values) {
+    if (labels.agent !== agent) continue
+    const { le: _, ...own } = labels
+    labelled.remove(own)
+  }
+}

@@ -1,0 +1,44 @@
+import type { Clock, TimerHandle } from '../../core/clock.ts'
+import type { WeirError } from '../../core/errors.ts'
+import type { ByteChannel } from './byte-channel.ts'
+
+/** Milliseconds a peer has to take our last bytes and end its direction. */
+const CLOSE_TIMEOUT_MS = 1000
+
+/** Ends a channel for good within a bounded time, however stuck its peer is. */
+export class ChannelEnd {
+  readonly #channel: ByteChannel
+  readonly #clock: Clock
+  readonly #gone: Promise<void>
+  #resolveGone: () => void = () => {}
+  #timer: TimerHandle | undefined
+  #isGone = false
+
+  constructor(channel: ByteChannel, clock: Clock) {
+    this.#channel = channel
+    this.#clock = clock
+    this.#gone = new Promise((resolve) => {
+      this.#resolveGone = resolve
+    })
+  }
+
+  /** Resolves when nothing of the channel is left. */
+  get gone(): Promise<void> {
+    return this.#gone
+  }
+
+  /** Ends our direction; what the peer has not taken after a second is dropped. */
+  finish(reason?: WeirError): void {
+    if (this.#isGone || this.#timer !== undefined) return
+    this.#timer = this.#clock.setTimer(CLOSE_TIMEOUT_MS, () => this.#channel.destroy(reason))
+    this.#channel.resume()
+    this.#channel.end(reason)
+  }
+
+  /** The channel told that it is closed. */
+  onClosed(): void {
+    this.#isGone = true
+    this.#timer?.cancel()
+    this.#resolveGone()
+  }
+}

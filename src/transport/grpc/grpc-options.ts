@@ -1,0 +1,40 @@
+import type { Clock } from '../../core/clock.ts'
+import type { FrameLimits } from '../../wire/codec.ts'
+import type { TlsClientOptions, TlsServerOptions } from '../tls-options.ts'
+
+/** `http2` is the fast one; `grpc-js` is the reference it is tested against. */
+export type GrpcImplementation = 'http2' | 'grpc-js'
+
+export interface GrpcDialerOptions {
+  /** Default `http2`. */
+  readonly implementation?: GrpcImplementation
+  /** Needed for `https://`; optional for `grpcs://`, which trusts the system's authorities without it. */
+  readonly tls?: TlsClientOptions | undefined
+  /**
+   * HTTP/2 pings that find a dead peer without traffic. Default none: many servers end connections that ping
+   * more often than every five minutes. The kernel's TCP keepalive is always on.
+   */
+  readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  /**
+   * Which of a name's addresses the n-th dial takes. Names are looked up at each dial. Default: the next one each
+   * time, so that the connections of a pool spread over all addresses.
+   */
+  readonly rotation?: (() => number) | undefined
+  readonly limits?: FrameLimits | undefined
+  readonly clock?: Clock
+}
+
+export interface GrpcListenerOptions {
+  /** Default `http2`. */
+  readonly implementation?: GrpcImplementation
+  readonly tls?: TlsServerOptions | undefined
+  readonly limits?: FrameLimits | undefined
+  readonly clock?: Clock
+}
+
+/** Bytes of one stream that may be on their way unread; the default of 64 KiB stalls large bodies. */
+export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
+/** The same for all streams of one session. */
+export const SESSION_WINDOW_BYTES = 16 * 1024 * 1024
+/** Largest message accepted: what Unix-socket frames can carry, and more than the protocol's 10 MiB. */
+export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024 - 1

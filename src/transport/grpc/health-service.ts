@@ -1,0 +1,45 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import { AGENT_SERVICE_NAME } from '../../wire/grpc/service.ts'
+import { respond } from './agent-service.ts'
+import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
+import { endWithStatus } from './unary-event.ts'
+
+export const HEALTH_CHECK_PATH = '/grpc.health.v1.Health/Check'
+
+/** HealthCheckResponse { status: SERVING } in gRPC framing. */
+const SERVING = Buffer.from('00000000020801', 'hex')
+/** A service name is short; more is no health check. */
+const MAX_REQUEST_BYTES = 1024
+
+/** Answers grpc.health.v1.Health/Check for the server as a whole and for the agent service. */
+export function serveHealthCheck(stream: ServerHttp2Stream): void {
+  const chunks: Buffer[] = []
+  let size = 0
+  stream.on('error', () => {})
+  stream.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size <= MAX_REQUEST_BYTES) chunks.push(chunk)
+  })
+  stream.once('end', () => {
+    if (stream.destroyed) return
+    const service = size > MAX_REQUEST_BYTES ? undefined : serviceNameIn(Buffer.concat(chunks))
+    if (service === undefined) endWithStatus(stream, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
+    else if (service !== '' && service !== AGENT_SERVICE_NAME)
+      endWithStatus(stream, GRPC_STATUS.notFound, `unknown service ${service}`)
+    else {
+      respond(stream)
+      stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
+      stream.end(SERVING)
+    }
+  })
+}
+
+/** Field 1 of the one message in `framed`; empty when it is absent. */
+function serviceNameIn(framed: Buffer): string | undefined {
+  if (framed.length < 5 || framed[0] !== 0 || framed.readUInt32BE(1) !== framed.length - 5) return undefined
+  const message = framed.subarray(5)
+  if (message.length === 0) return ''
+  /* Tag 0x0a, then a length that fits one byte for every service name in use. */
+  if (message[0] !== 0x0a || message[1] !== message.length - 2) return undefined
+  return message.toString('utf8', 2)
+}

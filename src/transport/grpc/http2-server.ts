@@ -1,0 +1,120 @@
+import {
+  createSecureServer,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Clock } from '../../core/clock.ts'
+import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
+import { bindPort, hostPort } from '../channel/socket-listener.ts'
+import type { Listener } from '../proxy-link.ts'
+import { serverTls, type TlsServerOptions } from '../tls-options.ts'
+import type { GrpcRoutes } from './agent-service.ts'
+import { SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
+import { GRPC_STATUS, isGrpcType } from './grpc-status.ts'
+import { endWithStatus } from './unary-event.ts'
+
+/** Calls at once on one connection of one proxy; more wait at the client. */
+const MAX_STREAMS = 1024
+/** How long a client may take for its TLS handshake, and for its HTTP/2 preface, milliseconds. */
+const GREETING_TIMEOUT_MS = 10_000
+/** How long connections are let finish when the listener closes, milliseconds. */
+const CLOSE_TIMEOUT_MS = 1000
+
+export interface Http2ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsServerOptions | undefined
+  readonly routes: GrpcRoutes
+  readonly clock: Clock
+  /** Ends the calls that are open. */
+  readonly closeCalls: () => Promise<void>
+}
+
+/** A gRPC server on node:http2: plaintext with prior knowledge, or TLS. */
+export async function listenHttp2(options: Http2ServerOptions): Promise<Listener> {
+  const { host, tls, routes, clock, closeCalls } = options
+  const settings = { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
+  const server: Http2Server =
+    tls === undefined
+      ? createServer({ settings })
+      : createSecureServer({ settings, ...serverTls(tls), handshakeTimeout: GREETING_TIMEOUT_MS })
+  /* Node leaves the socket of a handshake that timed out open. */
+  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
+  const sessions = new Set<ServerHttp2Session>()
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES)
+    session.on('error', () => {})
+    const deadline = clock.setTimer(GREETING_TIMEOUT_MS, () => session.destroy())
+    session.once('remoteSettings', () => deadline.cancel())
+    session.once('close', () => {
+      deadline.cancel()
+      sessions.delete(session)
+    })
+  })
+  server.on('sessionError', () => {})
+  server.on('stream', (stream, headers) => route(stream, headers, routes))
+  await bindPort(server, host, options.port)
+  server.on('error', () => {})
+  const { port } = server.address() as AddressInfo
+  let closing: Promise<void> | undefined
+  return {
+    address: `${tls === undefined ? 'grpc' : 'grpcs'}://${hostPort(host, port)}`,
+    port,
+    close(): Promise<void> {
+      closing ??= (async () => {
+        const closed = new Promise((resolve) => server.close(resolve))
+        await closeCalls()
+        for (const session of sessions) session.close()
+        const timer = clock.setTimer(CLOSE_TIMEOUT_MS, () => {
+          for (const socket of sockets) socket.destroy()
+        })
+        await closed
+        timer.cancel()
+      })()
+      return closing
+    },
+  }
+}
+
+function route(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, routes: GrpcRoutes): void {
+  if (headers[':method'] !== 'POST') {
+    refuse(stream, 405)
+    return
+  }
+  if (!isGrpcType(headers['content-type'] ?? '')) {
+    refuse(stream, 415)
+    return
+  }
+  const encoding = headers['grpc-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    stream.on('error', () => {})
+    endWithStatus(stream, GRPC_STATUS.unimplemented, `compression ${String(encoding)} is not supported`)
+    return
+  }
+  const path = headers[':path'] ?? ''
+  const handler = routes.get(path)
+  if (handler === undefined) {
+    stream.on('error', () => {})
+    endWithStatus(stream, GRPC_STATUS.unimplemented, `unknown method ${path}`)
+    return
+  }
+  const { remoteAddress, remotePort } = stream.session?.socket ?? {}
+  handler(stream, headers, hostPort(remoteAddress ?? '', remotePort ?? 0))
+}
+
+function refuse(stream: ServerHttp2Stream, status: number): void {
+  stream.on('error', () => {})
+  stream.respond({ ':status': status }, { endStream: true })
+  stream.resume()
+}

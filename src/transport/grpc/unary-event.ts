@@ -1,0 +1,181 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import type {
+  CancelReason,
+  ConfigUpdateRequest,
+  FlowSignal,
+  HealthReport,
+  LogMessage,
+  MetricsReport,
+} from '../../core/agent-messages.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { AgentEvent } from '../../core/event.ts'
+import type { AgentReply } from '../../core/reply.ts'
+import { ByteWriter } from '../../wire/byte-writer.ts'
+import type { AgentCodec, HandshakeRequest, ProxyMessageSink } from '../../wire/codec.ts'
+import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
+import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
+
+let lastId = 0
+
+/**
+ * Serves ProcessEvent: one message, one answer, no handshake before it. Handshake, request headers and ping are
+ * answered, anything else is INVALID_ARGUMENT.
+ */
+export function serveUnaryEvent(
+  stream: ServerHttp2Stream,
+  codec: AgentCodec,
+  agent: AgentEndOptions,
+  peer: string,
+  metadata: Readonly<Record<string, string>>,
+): void {
+  new UnaryEvent(stream, codec, agent, peer, metadata).start()
+}
+
+class UnaryEvent implements ProxyLink, ProxyMessageSink {
+  /** Below zero, so that it never equals the id of a stream's link. */
+  readonly id = --lastId
+  readonly transport = 'grpc'
+  readonly peer: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly proxyId = ''
+  readonly proxyVersion = ''
+  readonly #stream: ServerHttp2Stream
+  readonly #codec: AgentCodec
+  readonly #agent: AgentEndOptions
+  /** The event that the handler works on. */
+  #event: AgentEvent | undefined
+  #isAnswered = false
+
+  constructor(
+    stream: ServerHttp2Stream,
+    codec: AgentCodec,
+    agent: AgentEndOptions,
+    peer: string,
+    metadata: Readonly<Record<string, string>>,
+  ) {
+    this.metadata = metadata
+    this.#stream = stream
+    this.#codec = codec
+    this.#agent = agent
+    this.peer = peer
+  }
+
+  start(): void {
+    const stream = this.#stream
+    const reader = this.#codec.reader(this)
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        if (!this.#isAnswered) reader.push(chunk)
+      } catch (thrown) {
+        this.#fail(WeirError.from(thrown, 'PROTOCOL_ERROR'))
+      }
+    })
+    stream.once('end', () => {
+      if (this.#event === undefined) this.#invalid('the call carried no message')
+    })
+    stream.on('error', () => {})
+    stream.once('close', () => this.#onClosed())
+  }
+
+  get isClosed(): boolean {
+    return this.#isAnswered
+  }
+
+  get isWritable(): boolean {
+    return !this.#isAnswered
+  }
+
+  reply(reply: AgentReply): void {
+    this.#answer((out) => this.#codec.writeReply(reply, out))
+  }
+
+  sendHealth(_report: HealthReport): void {}
+  sendFlow(_signal: FlowSignal): void {}
+  sendMetrics(_report: MetricsReport): void {}
+  sendLog(_message: LogMessage): void {}
+  sendConfigUpdate(_request: ConfigUpdateRequest): void {}
+
+  async close(): Promise<void> {
+    this.#fail(new WeirError('UNAVAILABLE', 'the agent is closing'))
+  }
+
+  destroy(reason: WeirError): void {
+    this.#fail(reason)
+  }
+
+  onHandshake(_request: HandshakeRequest): void {
+    this.#answer((out) => {
+      const capabilities = this.#agent.capabilities()
+      const facts = { protocolVersion: 2, capabilities, success: true, encoding: 'json' } as const
+      this.#codec.writeHandshakeResponse(facts, out)
+    })
+  }
+
+  onPing(echo: (out: ByteWriter) => void): void {
+    this.#answer(echo)
+  }
+
+  onEvent(event: AgentEvent): void {
+    if (event.kind !== 'request-headers' || this.#event !== undefined) {
+      this.#invalid(`ProcessEvent takes one handshake, request_headers or ping; got ${event.kind}`)
+      return
+    }
+    this.#event = event
+    this.#agent.handler.onOpen(this)
+    this.#agent.handler.onEvent(event, this)
+  }
+
+  onMalformedEvent(_correlationId: string, error: WeirError): void {
+    this.#fail(error)
+  }
+
+  onCancel(_correlationId: string, _reason: CancelReason): void {
+    this.#invalid('ProcessEvent takes no cancel')
+  }
+
+  onRegistrationResponse(): void {
+    this.#invalid('ProcessEvent takes no registration')
+  }
+
+  #answer(encode: (out: ByteWriter) => void): void {
+    if (this.#isAnswered) return
+    const out = new ByteWriter()
+    encode(out)
+    this.#isAnswered = true
+    const stream = this.#stream
+    if (stream.destroyed) return
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
+    stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
+    stream.end(out.bytes.subarray(0, out.end))
+  }
+
+  #invalid(message: string): void {
+    this.#fail(new WeirError('INVALID_ARGUMENT', message))
+  }
+
+  #fail(error: WeirError): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    endWithStatus(this.#stream, error.grpcStatus, error.message)
+  }
+
+  #onClosed(): void {
+    const wasAnswered = this.#isAnswered
+    this.#isAnswered = true
+    if (this.#event === undefined) return
+    const { handler } = this.#agent
+    if (!wasAnswered) handler.onCancel(this.#event.correlationId, 'client-disconnect', this)
+    handler.onClosed(this, new WeirError('CONNECTION_LOST', `${this.peer} ended its call`))
+  }
+}
+
+/** Ends a call whose response headers were not sent: headers and status in one frame. */
+export function endWithStatus(stream: ServerHttp2Stream, status: number, message: string): void {
+  if (stream.destroyed || stream.headersSent) return
+  stream.respond(
+    { ':status': 200, 'content-type': 'application/grpc+proto', ...statusTrailers(status, message) },
+    { endStream: true },
+  )
+  /* What the client still sends is read and dropped, so that the status is not lost to a reset. */
+  stream.resume()
+}

@@ -1,0 +1,373 @@
+import type {
+  AgentCapabilities,
+  CancelReason,
+  ConfigUpdateRequest,
+  FlowSignal,
+  HealthReport,
+  LogMessage,
+  MetricsReport,
+} from '../../core/agent-messages.ts'
+import type { Clock } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { AgentEvent } from '../../core/event.ts'
+import type { AgentReply } from '../../core/reply.ts'
+import type { ByteWriter } from '../../wire/byte-writer.ts'
+import type {
+  AgentMessageSink,
+  HandshakeResponse,
+  MessageReader,
+  ProxyCodec,
+  RegistrationRequest,
+} from '../../wire/codec.ts'
+import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
+import { ChannelEnd } from '../channel/channel-end.ts'
+import { TickWriter } from '../channel/tick-writer.ts'
+import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
+import { pushConfiguration } from './configuration.ts'
+import { EarlyMessages } from './early-messages.ts'
+import { PendingTable } from './pending-table.ts'
+import { Pings } from './pings.ts'
+
+/** What differs between the transports that a connection runs on. */
+export interface ConnectionTraits {
+  readonly transport: TransportName
+  /** How the wire acknowledges a configuration: by a reply, or by the pong of a ping sent behind it. */
+  readonly configureAck: 'reply' | 'pong'
+  /** One event at a time; such a wire has neither ping nor cancel. */
+  readonly isExclusive: boolean
+}
+
+/** The agent's first message, before which nothing else is accepted. A throw fails the connection. */
+export interface Greeting {
+  readonly onHandshakeResponse?: (response: HandshakeResponse) => void
+  readonly onRegistration?: (request: RegistrationRequest) => void
+  /** The connection ended before it was admitted. */
+  readonly onFailed: (reason: WeirError) => void
+}
+
+/** Largest message accepted, whatever the transport: what Unix-socket frames can carry. */
+const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 1
+
+let lastId = 0
+
+/**
+ * The proxy's end of a link, the same for every transport: events out, replies matched to those who wait. A
+ * connection is `greeting` until `admit` is called, `ready` then, and `closed` for good by whatever comes first:
+ * the peer's end, an error, garbage, or ourselves.
+ */
+export class MuxConnection implements Connection, AgentMessageSink, ChannelListener {
+  readonly id = ++lastId
+  readonly transport: TransportName
+  readonly isExclusive: boolean
+  readonly #traits: ConnectionTraits
+  readonly #channel: ByteChannel
+  readonly #codec: ProxyCodec
+  readonly #reader: MessageReader
+  readonly #out: TickWriter
+  readonly #pendings = new PendingTable()
+  readonly #pings: Pings
+  readonly #end: ChannelEnd
+  readonly #clock: Clock
+  #greeting: Greeting | undefined
+  #observer: ConnectionObserver = new EarlyMessages()
+  #capabilities: AgentCapabilities | undefined
+  #closedBy: WeirError | undefined
+  #hasPeerEnded = false
+
+  /** `maxGreetingBytes` bounds messages before the connection is admitted. */
+  constructor(
+    channel: ByteChannel,
+    codec: ProxyCodec,
+    traits: ConnectionTraits,
+    greeting: Greeting,
+    clock: Clock,
+    maxGreetingBytes: number,
+  ) {
+    this.transport = traits.transport
+    this.isExclusive = traits.isExclusive
+    this.#traits = traits
+    this.#channel = channel
+    this.#codec = codec
+    this.#greeting = greeting
+    this.#clock = clock
+    this.#pings = new Pings(clock)
+    this.#end = new ChannelEnd(channel, clock)
+    this.#out = new TickWriter(channel, () => this.#observer.onWritable())
+    this.#reader = codec.reader(this)
+    this.#reader.setMaxPayloadBytes(maxGreetingBytes)
+    channel.start(this)
+  }
+
+  get peer(): string {
+    return this.#channel.peer
+  }
+
+  get capabilities(): AgentCapabilities {
+    if (this.#capabilities === undefined) throw new WeirError('INTERNAL', `${this.peer} was not admitted yet`)
+    return this.#capabilities
+  }
+
+  get isClosed(): boolean {
+    return this.#closedBy !== undefined
+  }
+
+  /** Why the connection ended, once it has. */
+  get closedBy(): WeirError | undefined {
+    return this.#closedBy
+  }
+
+  /** The peer ended in good order, as opposed to a lost or broken link. */
+  get hasPeerEnded(): boolean {
+    return this.#hasPeerEnded
+  }
+
+  get isWritable(): boolean {
+    return this.#closedBy === undefined && this.#out.isWritable
+  }
+
+  get pendingCount(): number {
+    return this.#pendings.size
+  }
+
+  observe(observer: ConnectionObserver): void {
+    const before = this.#observer
+    this.#observer = observer
+    if (before instanceof EarlyMessages) before.replay(observer)
+  }
+
+  /** The peer is who it should be: from now on the connection carries events. */
+  admit(capabilities: AgentCapabilities): void {
+    this.#capabilities = capabilities
+    this.#greeting = undefined
+    this.#reader.setMaxPayloadBytes(MAX_PAYLOAD_BYTES)
+  }
+
+  /** Appends frames that belong to no event: handshake, registration response, ping. */
+  write(encode: (codec: ProxyCodec, out: ByteWriter) => void): void {
+    if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
+    encode(this.#codec, this.#out.open())
+  }
+
+  /** Resolves when nothing of the connection is left. */
+  get gone(): Promise<void> {
+    return this.#end.gone
+  }
+
+  /** The greeting came and is being judged: until `admit` whatever else arrives breaks the connection. */
+  expectNothing(): void {
+    if (this.#greeting !== undefined) this.#greeting = { onFailed: this.#greeting.onFailed }
+  }
+
+  /** Stops reading while the peer's admission is being decided. */
+  pauseReading(): void {
+    this.#channel.pause()
+  }
+
+  resumeReading(): void {
+    this.#channel.resume()
+  }
+
+  send(event: AgentEvent, pending: PendingReply): void {
+    if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
+    const pendings = this.#pendings
+    if (this.isExclusive && pendings.size > 0) throw this.#busyError()
+    pendings.insert(pending)
+    try {
+      this.#codec.writeEvent(event, this.#out.open())
+    } catch (error) {
+      pendings.retract(pending)
+      throw error
+    }
+  }
+
+  abandon(pending: PendingReply): boolean {
+    const wasWaiting = this.#pendings.abandon(pending)
+    /* Replies without an id: the abandoned event's reply would be taken for the next event's. */
+    if (wasWaiting && this.isExclusive)
+      this.destroy(
+        new WeirError('CONNECTION_LOST', `an event to ${this.peer} was abandoned before its reply`),
+      )
+    return wasWaiting
+  }
+
+  cancel(correlationId: string, reason: CancelReason): void {
+    if (this.#closedBy !== undefined || this.isExclusive) return
+    this.#codec.writeCancel(correlationId, reason, this.#clock.wallMs(), this.#out.open())
+  }
+
+  /** A wire without ping resolves with 0 while the connection is open. */
+  async ping(timeoutMs: number): Promise<number> {
+    if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
+    if (this.isExclusive) return 0
+    return this.#pings.send(timeoutMs, this.peer, (sequence) => {
+      this.#codec.writePing(sequence, this.#clock.wallMs(), this.#out.open())
+    })
+  }
+
+  configure(config: unknown, version: string | undefined, timeoutMs: number): Promise<void> {
+    return this.deliverConfiguration(config, version, timeoutMs, false)
+  }
+
+  /** `isInitial`: while the connection is being made, before the first event. */
+  deliverConfiguration(
+    config: unknown,
+    version: string | undefined,
+    timeoutMs: number,
+    isInitial: boolean,
+  ): Promise<void> {
+    const ack = this.#traits.configureAck
+    return pushConfiguration(this, { config, version, isInitial, timeoutMs, ack }, this.#clock)
+  }
+
+  /** No wire of a pooled connection has a frame for the answer. */
+  answerConfigUpdate(_requestId: string, _accepted: boolean, _error?: string): void {}
+
+  close(): Promise<void> {
+    this.#shut(new WeirError('CONNECTION_LOST', `the connection to ${this.peer} was closed by this side`))
+    return this.#end.gone
+  }
+
+  destroy(reason: WeirError): void {
+    this.#shut(reason, reason)
+    this.#channel.destroy(reason)
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#closedBy !== undefined) return
+    try {
+      this.#reader.push(chunk)
+    } catch (error) {
+      this.#break(WeirError.from(error))
+    }
+  }
+
+  onEnd(reason: WeirError | undefined): void {
+    if (this.#closedBy !== undefined) return
+    try {
+      this.#reader.end()
+    } catch (error) {
+      this.#break(WeirError.from(error))
+      return
+    }
+    this.#hasPeerEnded = true
+    this.#shut(reason ?? new WeirError('CONNECTION_LOST', `${this.peer} closed the connection`))
+  }
+
+  onClosed(error: WeirError | undefined): void {
+    this.#end.onClosed()
+    this.#shut(error ?? new WeirError('CONNECTION_LOST', `the connection to ${this.peer} is gone`))
+  }
+
+  onRetiring(): void {
+    if (this.#greeting !== undefined) return
+    const agentId = this.#capabilities?.agentId ?? ''
+    const message = 'the server of the agent announced its end'
+    this.onHealth({ agentId, state: 'draining', message, timestampMs: this.#clock.wallMs() })
+  }
+
+  onReply(reply: AgentReply): void {
+    if (!this.#isOpen()) return
+    const pending = this.#pendings.take(reply.correlationId)
+    if (pending === undefined) this.#observer.onStrayReply(reply.correlationId)
+    else pending.onReply(reply)
+  }
+
+  onMalformedReply(correlationId: string, error: WeirError): void {
+    if (!this.#isOpen()) return
+    const pending = this.#pendings.take(correlationId)
+    if (pending === undefined) this.#observer.onStrayReply(correlationId)
+    else pending.onLost(error)
+  }
+
+  onHandshakeResponse(response: HandshakeResponse): void {
+    this.#greet('a handshake response', this.#greeting?.onHandshakeResponse, response)
+  }
+
+  onRegistration(request: RegistrationRequest): void {
+    this.#greet('a registration', this.#greeting?.onRegistration, request)
+  }
+
+  onHealth(report: HealthReport): void {
+    if (this.#isOpen()) this.#observer.onHealth(report)
+  }
+
+  onMetrics(report: MetricsReport): void {
+    if (this.#isOpen()) this.#observer.onMetrics(report)
+  }
+
+  onConfigUpdate(request: ConfigUpdateRequest): void {
+    if (this.#isOpen()) this.#observer.onConfigUpdate(request)
+  }
+
+  onFlow(signal: FlowSignal): void {
+    if (this.#isOpen()) this.#observer.onFlow(signal)
+  }
+
+  onLog(message: LogMessage): void {
+    if (this.#isOpen()) this.#observer.onLog(message)
+  }
+
+  onPong(sequence: number): void {
+    if (this.#isOpen()) this.#pings.onPong(sequence)
+  }
+
+  onMalformedControl(error: WeirError): void {
+    if (!this.#isOpen()) return
+    const message = `a control message of ${this.peer} was ignored: ${error.message}`
+    this.#observer.onLog({ level: 'warn', message, fields: {}, timestampMs: this.#clock.wallMs() })
+  }
+
+  /** Messages count only after the greeting, and no more once the connection is closed. */
+  #isOpen(): boolean {
+    if (this.#closedBy !== undefined) return false
+    if (this.#greeting === undefined) return true
+    throw new WeirError('PROTOCOL_ERROR', `${this.peer} sent a message before its handshake`)
+  }
+
+  #greet<M>(what: string, handler: ((message: M) => void) | undefined, message: M): void {
+    if (this.#closedBy !== undefined) return
+    if (handler === undefined) throw new WeirError('PROTOCOL_ERROR', `${this.peer} sent ${what} out of turn`)
+    handler(message)
+  }
+
+  #closedError(closedBy: WeirError): WeirError {
+    return new WeirError('CONNECTION_LOST', closedBy.message, { sent: false, cause: closedBy })
+  }
+
+  #busyError(): WeirError {
+    const message = `${this.peer} takes one event at a time and has not answered the last one`
+    return new WeirError('CONFLICT', message, { sent: false })
+  }
+
+  /** What arrived cannot be understood: nothing after it can be either. */
+  #break(reason: WeirError): void {
+    this.#shut(reason)
+    this.#channel.destroy(reason)
+  }
+
+  /** The one way to the state `closed`: flushes, ends our direction, tells everybody who waits. */
+  #shut(reason: WeirError, lost = new WeirError('CONNECTION_LOST', reason.message, { cause: reason })): void {
+    if (this.#closedBy !== undefined) return
+    this.#closedBy = reason
+    const greeting = this.#greeting
+    this.#greeting = undefined
+    this.#out.flush()
+    this.#out.end()
+    this.#end.finish(reason)
+    this.#pings.failAll(lost)
+    for (const pending of this.#pendings.drain()) tellLost(pending, lost)
+    greeting?.onFailed(reason)
+    this.#observer.onClosed(reason)
+  }
+}
+
+/** One caller's mistake must not keep the others waiting. */
+function tellLost(pending: PendingReply, lost: WeirError): void {
+  try {
+    pending.onLost(lost)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}

@@ -1,0 +1,139 @@
+import type { Socket } from 'node:net'
+import type { Clock, TimerHandle } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { RegistrationRequest } from '../../wire/codec.ts'
+import { udsProxyCodec } from '../../wire/uds/proxy-codec.ts'
+import { SocketChannel } from '../channel/socket-channel.ts'
+import { type ConnectionTraits, MuxConnection } from '../proxy-end/mux-connection.ts'
+import { chooseOffered } from './encoding-extension.ts'
+import type { Admission, ReverseListenerOptions, ReversePeer } from './reverse-listener.ts'
+
+/** Bytes a registration may have. */
+const MAX_REGISTRATION_BYTES = 64 * 1024
+const PROTOCOL_VERSION = 2
+/** The origin's wording; one text for every reason that an outsider could learn from. */
+export const REGISTRATION_REJECTED = 'Invalid message format: Registration rejected'
+
+const TRAITS: ConnectionTraits = { transport: 'reverse', configureAck: 'reply', isExclusive: false }
+
+/** One socket on its way from accepted to admitted, under a deadline and a byte cap. */
+export class Registration {
+  /** The admitted connection; undefined when the agent was refused or went away. */
+  readonly settled: Promise<MuxConnection | undefined>
+  readonly #peer: ReversePeer
+  readonly #options: RegistrationOptions
+  readonly #codec = udsProxyCodec()
+  readonly #connection: MuxConnection
+  readonly #deadline: TimerHandle
+  #settle: (connection: MuxConnection | undefined) => void = () => {}
+  #isRefused = false
+
+  constructor(socket: Socket, peer: ReversePeer, options: RegistrationOptions) {
+    this.#peer = peer
+    this.#options = options
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve
+    })
+    this.#connection = new MuxConnection(
+      new SocketChannel(socket, peer.address),
+      this.#codec,
+      TRAITS,
+      {
+        onRegistration: (request) => this.#onRegistration(request),
+        onFailed: (reason) => this.#onFailed(reason),
+      },
+      options.clock,
+      MAX_REGISTRATION_BYTES,
+    )
+    const { timeoutMs } = options
+    this.#deadline = options.clock.setTimer(timeoutMs, () =>
+      this.#connection.destroy(
+        new WeirError('TIMEOUT', `${peer.address} was not registered within ${timeoutMs} ms`),
+      ),
+    )
+  }
+
+  /** The listener closes. */
+  cancel(): void {
+    this.#connection.destroy(new WeirError('CANCELLED', 'the listener is closing'))
+  }
+
+  #onRegistration(request: RegistrationRequest): void {
+    const wrong = invalid(request)
+    if (wrong !== undefined) {
+      this.#refuse(wrong)
+      return
+    }
+    const connection = this.#connection
+    /* Nothing more is taken from a peer that is not known yet. */
+    connection.pauseReading()
+    connection.expectNothing()
+    this.#decide(request).catch((error: unknown) => connection.destroy(WeirError.from(error)))
+  }
+
+  async #decide(request: RegistrationRequest): Promise<void> {
+    let admission: Admission
+    try {
+      admission = await this.#options.admit(request, this.#peer)
+    } catch (error) {
+      this.#refuse(REGISTRATION_REJECTED, error)
+      return
+    }
+    if (!admission.isAdmitted) this.#refuse(admission.reason ?? REGISTRATION_REJECTED)
+    else if (this.#connection.isClosed) admission.withdraw?.()
+    else this.#admit(request, admission.connectionId)
+  }
+
+  #admit(request: RegistrationRequest, connectionId: string): void {
+    const connection = this.#connection
+    const { proxyId, proxyVersion, encodings } = this.#options
+    const encoding = chooseOffered(request.metadata, encodings ?? ['msgpack', 'json'])
+    this.#deadline.cancel()
+    connection.write((codec, out) =>
+      codec.writeRegistrationResponse(
+        { success: true, proxyId, proxyVersion, connectionId, ...(encoding === 'json' ? {} : { encoding }) },
+        out,
+      ),
+    )
+    this.#codec.useEncoding(encoding)
+    connection.admit(request.capabilities)
+    this.#settle(connection)
+    this.#options.onConnection(connection, request)
+    connection.resumeReading()
+  }
+
+  #refuse(error: string, cause?: unknown): void {
+    const connection = this.#connection
+    if (connection.isClosed) return
+    this.#isRefused = true
+    const { proxyId, proxyVersion } = this.#options
+    connection.write((codec, out) =>
+      codec.writeRegistrationResponse(
+        { success: false, error, proxyId, proxyVersion, connectionId: '' },
+        out,
+      ),
+    )
+    this.#deadline.cancel()
+    this.#settle(undefined)
+    this.#options.onRefused?.(this.#peer, new WeirError('PERMISSION_DENIED', error, { cause }))
+    void connection.close()
+  }
+
+  #onFailed(reason: WeirError): void {
+    this.#deadline.cancel()
+    this.#settle(undefined)
+    if (!this.#isRefused) this.#options.onRefused?.(this.#peer, reason)
+  }
+}
+
+interface RegistrationOptions extends ReverseListenerOptions {
+  readonly timeoutMs: number
+  readonly clock: Clock
+}
+
+function invalid({ protocolVersion, agentId }: RegistrationRequest): string | undefined {
+  if (protocolVersion !== PROTOCOL_VERSION)
+    return `Protocol version mismatch: expected ${PROTOCOL_VERSION}, got ${protocolVersion}`
+  if (agentId === '') return 'Invalid message format: Agent ID cannot be empty'
+  return undefined
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { Operations } from '../../src/admin/operations.ts'
+import { type AdminAddress, type AdminServer, listenAdmin } from '../../src/admin/server.ts'
+import type { AgentView, BanView } from '../../src/admin/views.ts'
+import { WeirError } from '../../src/core/errors.ts'
+import { type HttpAnswer, type HttpCall, httpCall } from '../support/http-call.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
+
+const WAF: AgentView = {
+  name: 'waf',
+  origin: 'dialed',
+  endpoint: 'unix:/run/waf.sock',
+  state: 'ready',
+  connections: 4,
+  availableConnections: 4,
+  wantedConnections: 4,
+  inFlight: 0,
+  waiting: 0,
+  breaker: 'closed',
+  onFailure: 'closed',
+  software: 'waf 1',
+}
+const CHANGE = { 'x-weir-admin': '1' }
+
+/** Operations of a system with one agent, and what was done to it. */
+function recordOperations(parts: Partial<Operations> = {}): { operations: Operations; done: string[] } {
+  const done: string[] = []
+  const bans: BanView[] = []
+  function known(agent: string): void {
+    if (agent !== 'waf') throw new WeirError('NOT_FOUND', `no agent is named "${agent}"`)
+  }
+  const operations: Operations = {
+    status: () => assert.fail('not asked for'),
+    readiness: () => [{ name: 'listeners', isOk: true, detail: '1 open' }],
+    agents: () => [WAF],
+    connections: () => [],
+    limits: () => [],
+    bans: () => bans,
+    async ban({ agent, reason, author }) {
+      known(agent)
+      const ban = { agent, reason, author, since: '2026-01-01T00:00:00.000Z' }
+      bans.push(ban)
+      return ban
+    },
+    async unban(agent) {
+      known(agent)
+      bans.length = 0
+    },
+    drain(agent) {
+      known(agent)
+      done.push(`drain ${agent}`)
+    },
+    undrain: (agent) => void done.push(`undrain ${agent}`),
+    metrics: { contentType: 'text/plain', render: async () => 'weir_up 1\n' },
+    audit: (action, facts) => void done.push(`audit ${action} ${String(facts['agent'])}`),
+    ...parts,
+  }
+  return { operations, done }
+}
+
+async function open(
+  t: TestContext,
+  operations: Operations,
+  address: AdminAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 },
+): Promise<{ server: AdminServer; call: (call: HttpCall) => Promise<HttpAnswer> }> {
+  const server = await listenAdmin(address, operations)
+  t.after(() => server.close())
+  const place = address.kind === 'unix' ? { socketPath: address.path } : { port: server.port }
+  return { server, call: (call) => httpCall({ ...place, ...call }) }
+}
+
+test('an operation without the admin header is refused and nothing happens', async (t) => {
+  const { operations, done } = recordOperations()
+  const { call } = await open(t, operations)
+  const refused = await call({ method: 'POST', path: '/v1/agents/waf/drain' })
+  assert.equal(refused.status, 403)
+  assert.match(refused.text, /x-weir-admin/)
+  assert.deepEqual(done, [])
+  const page = await call({
+    method: 'POST',
+    path: '/v1/agents/waf/drain',
+    headers: { ...CHANGE, origin: 'https://evil.example' },
+  })
+  assert.equal(page.status, 403)
+  assert.deepEqual(done, [])
+})
+
+test('a host name that is not an address is refused, so that DNS rebinding reads nothing', async (t) => {
+  const { call } = await open(t, recordOperations().operations)
+  assert.equal((await call({ path: '/v1/agents', headers: { host: 'evil.example:9901' } })).status, 403)
+  for (const host of ['localhost', '127.0.0.1:9901', '[::1]:9901'])
+    assert.equal((await call({ path: '/v1/agents', headers: { host } })).status, 200, host)
+})
+
+test('every change is audited with its agent, a refused one is not', async (t) => {
+  const { operations, done } = recordOperations()
+  const { call } = await open(t, operations)
+  const body = JSON.stringify({ agent: 'waf', reason: 'misbehaves' })
+  assert.equal((await call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })).status, 201)
+  assert.deepEqual(JSON.parse((await call({ path: '/v1/bans' })).text)[0].reason, 'misbehaves')
+  assert.equal((await call({ method: 'DELETE', path: '/v1/bans/waf', headers: CHANGE })).status, 200)
+  assert.equal((await call({ method: 'POST', path: '/v1/agents/waf/drain', headers: CHANGE })).status, 202)
+  assert.equal((await call({ method: 'DELETE', path: '/v1/agents/waf/drain', headers: CHANGE })).status, 200)
+  assert.equal((await call({ method: 'POST', path: '/v1/agents/wav/drain', headers: CHANGE })).status, 404)
+  assert.deepEqual(done, [
+    'audit ban waf',
+    'audit unban waf',
+    'drain waf',
+    'audit drain waf',
+    'undrain waf',
+    'audit undrain waf',
+  ])
+})
+
+test('readiness names each check and fails with any of them; liveness does not', async (t) => {
+  const readiness = () => [
+    { name: 'listeners', isOk: true, detail: '1 open' },
+    { name: 'agent waf', isOk: false, detail: '0 of 4 connections' },
+  ]
+  const { call } = await open(t, recordOperations({ readiness }).operations)
+  const ready = await call({ path: '/readyz' })
+  assert.equal(ready.status, 503)
+  assert.match(ready.text, /\[\+\] listeners: 1 open\n\[-\] agent waf: 0 of 4 connections\nnot ready/)
+  assert.equal((await call({ path: '/healthz' })).status, 200)
+})
+
+test('a wrong body, path or method is told apart', async (t) => {
+  const { call } = await open(t, recordOperations().operations)
+  const post = (body: string): Promise<HttpAnswer> =>
+    call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })
+  assert.equal((await post('{')).status, 400)
+  assert.match((await post('{"agent":7}')).text, /agent: expected the name of an agent/)
+  assert.match((await post('{"agent":"waf","durationMs":-1}')).text, /durationMs: expected/)
+  assert.equal((await post(JSON.stringify({ agent: 'x'.repeat(70_000) }))).status, 413)
+  assert.equal((await call({ path: '/v1/nothing' })).status, 404)
+  assert.match((await call({ method: 'DELETE', path: '/v1/bans', headers: CHANGE })).text, /takes GET, POST/)
+  assert.equal((await call({ path: '/v1/limits?agent=wav' })).status, 404)
+})
+
+test('the API answers on a Unix socket too', async (t) => {
+  const folder = await temporaryFolder(t)
+  const path = join(folder, 'admin.sock')
+  const { call } = await open(t, recordOperations().operations, { kind: 'unix', path })
+  assert.equal((await call({ path: '/metrics' })).text, 'weir_up 1\n')
+})
+
+test('an address that is taken rejects', async (t) => {
+  const { operations } = recordOperations()
+  const { server } = await open(t, operations)
+  await assert.rejects(listenAdmin({ kind: 'tcp', host: '127.0.0.1', port: server.port }, operations), {
+    code: 'EADDRINUSE',
+  })
+})

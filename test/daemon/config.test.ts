@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type LoadedConfig, loadConfig } from '../../src/daemon/config/load.ts'
+import { formatProblem } from '../../src/daemon/config/problem.ts'
+import { redact } from '../../src/daemon/config/redact.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
+
+const TOKEN_HASH = 'a'.repeat(64)
+const MINIMAL = `
+listen:
+  http: 127.0.0.1:0
+agents:
+  waf:
+    endpoint: grpc://127.0.0.1:50061
+routes:
+  - match: { path: /* }
+    upstream: http://127.0.0.1:3000
+    agents: [waf]
+`
+
+async function load(
+  test: TestContext,
+  text: string,
+  environment: Record<string, string> = {},
+  files: Record<string, string> = {},
+): Promise<LoadedConfig & { readonly folder: string }> {
+  const folder = await temporaryFolder(test)
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content)
+  await writeFile(join(folder, 'weir.yaml'), text)
+  return { ...loadConfig(join(folder, 'weir.yaml'), environment), folder }
+}
+
+/** The problems as lines, without the folder. */
+async function problems(
+  test: TestContext,
+  text: string,
+  environment?: Record<string, string>,
+): Promise<string[]> {
+  const loaded = await load(test, text, environment)
+  if (loaded.isValid) return []
+  return loaded.problems.map((problem) => formatProblem(problem).replace(`${loaded.folder}/`, ''))
+}
+
+test('every default is filled in, agent before defaults before built in, and the result is frozen', async (t) => {
+  const loaded = await load(t, `${MINIMAL}defaults: { timeoutMs: 250, onFailure: open }\n`)
+  assert.ok(loaded.isValid)
+  const [waf] = loaded.config.agents
+  assert.equal(waf?.timeoutMs, 250)
+  assert.equal(waf?.onFailure, 'open')
+  assert.equal(waf?.connections, 4)
+  assert.deepEqual(waf?.events, ['request-headers'])
+  assert.equal(loaded.config.storage.path, join(loaded.folder, 'weir.db'))
+  assert.throws(() => Object.assign(waf ?? {}, { timeoutMs: 1 }), TypeError)
+})
+
+test('a wrong value is reported with file, line, column, option, what it got and an example', async (t) => {
+  assert.deepEqual(await problems(t, MINIMAL.replace('    endpoint', '    timeoutMs: fast\n    endpoint')), [
+    'weir.yaml:6:16: agents.waf.timeoutMs: expected a number of milliseconds > 0, got "fast"; example: 1000',
+  ])
+})
+
+test('all mistakes are reported at once, in the order of the file', async (t) => {
+  const found = await problems(
+    t,
+    `
+listen:
+  htp: 127.0.0.1:8080
+agents:
+  waf:
+    endpoint: ftp://127.0.0.1:1
+    timeoutMs: 0
+    limit: { ratePerSecond: -1, onLimit: allow }
+routes: []
+`,
+  )
+  assert.deepEqual(
+    found.map((line) => line.split(' ').slice(0, 2).join(' ')),
+    [
+      'weir.yaml:3:3: listen.htp:',
+      'weir.yaml:6:15: agents.waf.endpoint:',
+      'weir.yaml:7:16: agents.waf.timeoutMs:',
+      'weir.yaml:8:29: agents.waf.limit.ratePerSecond:',
+      'weir.yaml:8:42: agents.waf.limit.onLimit:',
+    ],
+  )
+  assert.match(found[0] ?? '', /unknown option; did you mean http\?/)
+})
+
+test('an unknown option far from every known one lists the known ones', async (t) => {
+  const [line] = await problems(t, `${MINIMAL}storage: { path: ./a.db, zebra: 1 }\n`)
+  assert.match(line ?? '', /storage\.zebra: unknown option; known: path, /)
+})
+
+test('mistakes inside an entry that may be a text or a mapping name the inner option', async (t) => {
+  const text = MINIMAL.replace('listen:', 'listen:\n  admin: { adress: 127.0.0.1:0 }')
+  const found = await problems(t, text)
+  assert.ok(
+    found.some((line) => /listen\.admin\.adress: unknown option; did you mean address\?/.test(line)),
+    found.join('\n'),
+  )
+})
+
+const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
+  [
+    'an agent that no one defined',
+    MINIMAL.replace('agents: [waf]', 'agents: [wav]'),
+    /routes\[0\]\.agents\[0\]: no agent is named "wav"; did you mean waf\?/,
+  ],
+  [
+    'two listeners on one address',
+    MINIMAL.replace(':0\n', ':8080\n  admin: 127.0.0.1:8080\n'),
+    /listen\.admin: 127\.0\.0\.1:8080 is already taken by listen\.http/,
+  ],
+  [
+    'an agent without a way to reach it',
+    MINIMAL.replace('endpoint: grpc://127.0.0.1:50061', 'timeoutMs: 5'),
+    /agents\.waf: has neither endpoint nor reverse/,
+  ],
+  [
+    'an agent that is dialed and dials in',
+    MINIMAL.replace('    endpoint', `    reverse: { tokenSha256: ${TOKEN_HASH} }\n    endpoint`),
+    /agents\.waf: has both endpoint and reverse/,
+  ],
+  [
+    'a reverse agent without a token',
+    MINIMAL.replace('endpoint: grpc://127.0.0.1:50061', 'reverse: {}').replace(
+      'agents:\n',
+      '  reverse: [unix:./a.sock]\nagents:\n',
+    ),
+    /agents\.waf\.reverse: has no token/,
+  ],
+  [
+    'a reverse agent nobody can reach',
+    MINIMAL.replace('endpoint: grpc://127.0.0.1:50061', `reverse: { tokenSha256: ${TOKEN_HASH} }`),
+    /listen\.reverse is empty/,
+  ],
+  [
+    'an admin API open to the network',
+    MINIMAL.replace(':0\n', ':0\n  admin: 0.0.0.0:9901\n'),
+    /listen\.admin: 0\.0\.0\.0:9901 can be reached from other machines/,
+  ],
+  [
+    'nothing to listen at',
+    MINIMAL.replace('http: 127.0.0.1:0', 'admin: 127.0.0.1:0'),
+    /listen: nothing would be served/,
+  ],
+  [
+    'a route without an upstream',
+    MINIMAL.replace('    upstream: http://127.0.0.1:3000\n', ''),
+    /routes\[0\]: has no upstream/,
+  ],
+  [
+    'an option without effect',
+    MINIMAL.replace('    endpoint', '    flowWaitMs: 5\n    endpoint'),
+    /agents\.waf\.flowWaitMs: has no effect/,
+  ],
+  [
+    'a socket path longer than the system takes',
+    MINIMAL.replace('grpc://127.0.0.1:50061', `unix:./${'x'.repeat(100)}`),
+    /longer than 107 bytes/,
+  ],
+  ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],
+  ['text that is not YAML', 'listen: [', /weir\.yaml:1:\d+: /],
+  ['an empty file', '', /listen: expected a mapping/],
+]
+for (const [what, text, wanted] of CONTRADICTIONS)
+  test(`${what} is refused`, async (t) => {
+    const found = await problems(t, text)
+    assert.ok(
+      found.some((line) => wanted.test(line)),
+      found.join('\n') || 'no problem found',
+    )
+  })
+
+test('a missing file is one problem that names it', async (t) => {
+  const folder = await temporaryFolder(t)
+  const loaded = loadConfig(join(folder, 'nothing.yaml'))
+  assert.ok(!loaded.isValid)
+  assert.match(formatProblem(loaded.problems[0]!), /nothing\.yaml: cannot read the configuration/)
+})
+
+test('references are filled in from the environment and from files, with defaults', async (t) => {
+  const text = MINIMAL.replace(
+    'http: 127.0.0.1:0',
+    `http: 127.0.0.1:\${env:PORT:-8080}
+  reverse: [unix:./a.sock]`,
+  ).replace(
+    'endpoint: grpc://127.0.0.1:50061',
+    `reverse: { tokenSha256: "\${file:token}" }\n    config: { key: "\${env:KEY}" }`,
+  )
+  const loaded = await load(t, text, { KEY: 'k1' }, { token: `${TOKEN_HASH}\n` })
+  assert.ok(loaded.isValid, JSON.stringify(loaded))
+  assert.deepEqual(loaded.config.listen.http, { kind: 'tcp', host: '127.0.0.1', port: 8080 })
+  const [waf] = loaded.config.agents
+  assert.deepEqual(waf?.config, { key: 'k1' })
+  assert.ok(waf?.origin.kind === 'reverse')
+  assert.deepEqual(waf.origin.tokenSha256s, [TOKEN_HASH])
+  assert.deepEqual(loaded.config.files, [join(loaded.folder, 'weir.yaml'), join(loaded.folder, 'token')])
+})
+
+test('a missing variable, an unreadable file and an unknown reference are problems of their own', async (t) => {
+  const text = `${MINIMAL}storage: { path: "\${env:NOPE}" }\nlog: { level: "\${file:nope}" }\n`
+  const found = await problems(t, text)
+  assert.equal(found.length, 2, found.join('\n'))
+  assert.match(found[0] ?? '', /storage\.path: the environment variable NOPE is not set/)
+  assert.match(found[1] ?? '', /log\.level: cannot read /)
+  assert.match(
+    (await problems(t, `${MINIMAL}storage: { path: "\${evn:HOME}" }\n`))[0] ?? '',
+    /unknown reference/,
+  )
+})
+
+test('neither messages nor the shown configuration contain a secret', async (t) => {
+  const secret = 's3cr3t-value'
+  const reverse = MINIMAL.replace('agents:\n', '  reverse: [unix:./a.sock]\nagents:\n')
+  const wrong = reverse.replace('endpoint: grpc://127.0.0.1:50061', `reverse: { tokenSha256: "\${env:T}" }`)
+  for (const line of await problems(t, wrong, { T: secret })) assert.ok(!line.includes(secret), line)
+  const plain = reverse.replace('endpoint: grpc://127.0.0.1:50061', `reverse: { tokenSha256: ${secret} }`)
+  for (const line of await problems(t, plain)) assert.ok(!line.includes(secret), line)
+
+  const shown = await load(
+    t,
+    `${MINIMAL.replace('    endpoint', `    config: { apiKey: ${secret}, url: "\${env:U}", password: "\${env:P:-${secret}}" }\n    endpoint`)}`,
+    { U: secret, P: 'x' },
+  )
+  assert.ok(shown.isValid, JSON.stringify(shown))
+  const printed = JSON.stringify(redact(shown.document))
+  assert.ok(!printed.includes(secret), printed)
+  assert.ok(printed.includes(`\${env:U}`))
+})

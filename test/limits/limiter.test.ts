@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ALLOWED } from '../../src/proxy/limits/limit-gate.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { admitted, denied, makeLimiter, request, rule, sync } from './support.ts'
+
+describe('limiter', () => {
+  it('answers the same shared object whenever it allows', () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 5)] })
+    assert.equal(limiter.check(request()), ALLOWED)
+    assert.equal(limiter.check(request()), ALLOWED)
+  })
+
+  it('lets the burst through and says when the next event can pass', () => {
+    const clock = new FakeClock()
+    const limiter = makeLimiter({ clock, rules: [rule(2, 10)] })
+    for (let count = 0; count < 10; count++) assert.ok(sync(limiter.check(request())).allowed)
+    const verdict = denied(limiter.check(request()))
+    assert.deepEqual(
+      { ...verdict },
+      {
+        allowed: false,
+        code: 'RATE_LIMITED',
+        retryAfterMs: 500,
+        limit: 10,
+        ratePerSecond: 2,
+        remaining: 0,
+        resetMs: 5000,
+        rule: 'events',
+        shadow: false,
+      },
+    )
+    clock.advance(499)
+    assert.ok(!sync(limiter.check(request())).allowed)
+    clock.advance(1)
+    assert.ok(sync(limiter.check(request())).allowed)
+  })
+
+  it('keeps agents apart', async () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 3)] })
+    assert.equal(await admitted(limiter, 5, { agent: 'waf' }), 3)
+    assert.equal(await admitted(limiter, 5, { agent: 'auth' }), 3)
+  })
+
+  it('uses the limits of the agent instead of the defaults, and none when its list is empty', async () => {
+    const agents = new Map([
+      ['waf', [rule(0, 2)]],
+      ['free', []],
+    ])
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 4)], agents })
+    assert.equal(await admitted(limiter, 9, { agent: 'waf' }), 2)
+    assert.equal(await admitted(limiter, 9, { agent: 'free' }), 9)
+    assert.equal(await admitted(limiter, 9, { agent: 'other' }), 4)
+  })
+
+  it('counts each tenant, client network, route and session of an agent apart', async () => {
+    const cases = [
+      [
+        { by: 'header', name: 'x-tenant' } as const,
+        { headers: { 'x-tenant': 'a' } },
+        { headers: { 'x-tenant': 'b' } },
+      ],
+      [
+        { by: 'client', ipv4Bits: 24, ipv6Bits: 64 } as const,
+        { clientIp: '10.0.1.9' },
+        { clientIp: '10.0.2.9' },
+      ],
+      [{ by: 'route' } as const, { routeName: 'api' }, { routeName: 'web' }],
+      [{ by: 'session' } as const, { sessionKey: 's1' }, { sessionKey: 's2' }],
+    ] as const
+    for (const [key, one, other] of cases) {
+      const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 2, { key })] })
+      assert.equal(await admitted(limiter, 5, one), 2, key.by)
+      assert.equal(await admitted(limiter, 5, other), 2, key.by)
+      assert.equal(await admitted(limiter, 5, { ...one, agent: 'second' }), 2, key.by)
+    }
+  })
+
+  it('counts clients of one network together', async () => {
+    const key = { by: 'client', ipv4Bits: 24, ipv6Bits: 64 } as const
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 3, { key })] })
+    assert.equal(await admitted(limiter, 2, { clientIp: '10.0.1.9' }), 2)
+    assert.equal(await admitted(limiter, 2, { clientIp: '::ffff:10.0.1.200' }), 1)
+    assert.equal(await admitted(limiter, 2, { clientIp: '2001:db8::1' }), 2)
+    assert.equal(await admitted(limiter, 2, { clientIp: '2001:db8:0:0:ffff::1' }), 1)
+  })
+
+  it('charges bytes when the limit is in bytes, and nothing for an event without any', () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 100, { cost: 'byte' })] })
+    assert.ok(sync(limiter.check(request({ bytes: 60 }))).allowed)
+    assert.ok(!sync(limiter.check(request({ bytes: 60 }))).allowed)
+    assert.ok(sync(limiter.check(request({ bytes: 40 }))).allowed)
+    assert.ok(sync(limiter.check(request({ bytes: 0 }))).allowed)
+  })
+
+  it('denies an event that costs more than the burst for good, and says how to change that', () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(10, 100, { cost: 'byte' })] })
+    const verdict = denied(limiter.check(request({ bytes: 101 })))
+    assert.equal(verdict.retryAfterMs, undefined)
+    assert.match(verdict.reason!, /cost 101 is above the burst 100 .* raise the burst/)
+  })
+
+  it('gives back what earlier limits took when a later one denies', async () => {
+    const key = { by: 'route' } as const
+    const rules = [rule(0, 10, { name: 'all' }), rule(0, 2, { name: 'route', key })]
+    const limiter = makeLimiter({ clock: new FakeClock(), rules })
+    assert.equal(await admitted(limiter, 5, { routeName: 'api' }), 2)
+    assert.equal(denied(limiter.check(request({ routeName: 'api' }))).rule, 'route')
+    assert.equal(limiter.peek(request())[0]!.remaining, 8)
+  })
+
+  it('counts in shadow mode what it would have denied, and asks the caller to let it pass', () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 1, { shadow: true })] })
+    assert.ok(sync(limiter.check(request())).allowed)
+    assert.equal(denied(limiter.check(request())).shadow, true)
+    assert.equal(limiter.stats.denials.shadow, 1)
+    assert.equal(limiter.stats.denials.rateLimited, 0)
+  })
+
+  it('enforces the next limit after one in shadow mode', () => {
+    const rules = [rule(0, 1, { name: 'soft', shadow: true }), rule(0, 2, { name: 'hard' })]
+    const limiter = makeLimiter({ clock: new FakeClock(), rules })
+    assert.ok(sync(limiter.check(request())).allowed)
+    assert.equal(denied(limiter.check(request())).shadow, true)
+    const verdict = denied(limiter.check(request()))
+    assert.equal(verdict.rule, 'hard')
+    assert.equal(verdict.shadow, false)
+  })
+
+  it('refunds what was not used', async () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 2)] })
+    assert.equal(await admitted(limiter, 2), 2)
+    limiter.refund(request())
+    assert.equal(await admitted(limiter, 2), 1)
+  })
+
+  it('names agent, limit and field of a limit that cannot work, and keeps the old ones', async () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 2)] })
+    assert.throws(
+      () => limiter.configure({ agents: new Map([['waf', [rule(-1, 5)]]]), defaults: [] }),
+      /agents\.waf: limit "events": ratePerSecond -1 must be a number >= 0/,
+    )
+    assert.equal(await admitted(limiter, 5), 2)
+  })
+
+  it('counts a miss when a bucket is fetched and a hit afterwards', () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 100)] })
+    for (const agent of ['a', 'b', 'a', 'b', 'a']) sync(limiter.check(request({ agent })))
+    const { size, hits, misses } = limiter.stats
+    assert.deepEqual({ size, hits, misses }, { size: 2, hits: 3, misses: 2 })
+  })
+})

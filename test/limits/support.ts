@@ -1,0 +1,76 @@
+import type { Clock } from '../../src/core/clock.ts'
+import { type Probe, SILENT } from '../../src/core/probe.ts'
+import type { LeasedBucketsOptions } from '../../src/proxy/limits/leased-buckets.ts'
+import type { LimitDenied, LimitRequest, LimitVerdict } from '../../src/proxy/limits/limit-gate.ts'
+import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
+import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
+import { Limiter } from '../../src/proxy/limits/limiter.ts'
+import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+
+export function rule(ratePerSecond: number, burst: number, rest: Partial<LimitRule> = {}): LimitRule {
+  return { name: 'events', key: { by: 'agent' }, ratePerSecond, burst, cost: 'event', shadow: false, ...rest }
+}
+
+export interface RequestParts {
+  readonly agent?: string
+  readonly routeName?: string
+  readonly bytes?: number
+  readonly clientIp?: string
+  readonly sessionKey?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export function request(parts: RequestParts = {}): LimitRequest {
+  const { headers = {} } = parts
+  return {
+    agent: parts.agent ?? 'waf',
+    routeName: parts.routeName ?? 'api',
+    bytes: parts.bytes ?? 0,
+    facts: {
+      clientIp: parts.clientIp ?? '10.0.0.1',
+      sessionKey: parts.sessionKey,
+      header: (name) => headers[name],
+    },
+  }
+}
+
+export interface LimiterParts extends Partial<Omit<LeasedBucketsOptions, 'clock' | 'store' | 'probe'>> {
+  readonly clock: Clock
+  readonly store?: LimitStore
+  readonly probe?: Probe
+  readonly rules?: readonly LimitRule[]
+  readonly agents?: ReadonlyMap<string, readonly LimitRule[]>
+}
+
+/** A limiter whose default limits are `rules`; not started. */
+export function makeLimiter(parts: LimiterParts): Limiter {
+  const limiter = new Limiter({
+    store: parts.store ?? new MemoryLimitStore(),
+    clock: parts.clock,
+    probe: parts.probe ?? SILENT,
+    capacity: parts.capacity ?? 1000,
+    onStoreFailure: parts.onStoreFailure ?? 'deny',
+    storeTimeoutMs: parts.storeTimeoutMs ?? 250,
+  })
+  limiter.configure({ agents: parts.agents ?? new Map(), defaults: parts.rules ?? [] })
+  return limiter
+}
+
+/** Fails unless the answer came in the same turn. */
+export function sync(answer: LimitVerdict | Promise<LimitVerdict>): LimitVerdict {
+  if (answer instanceof Promise) throw new Error('the check waited')
+  return answer
+}
+
+export function denied(answer: LimitVerdict | Promise<LimitVerdict>): LimitDenied {
+  const verdict = sync(answer)
+  if (verdict.allowed) throw new Error('the check was allowed')
+  return verdict
+}
+
+/** How many of `count` checks in a row are allowed. */
+export async function admitted(limiter: Limiter, count: number, parts: RequestParts = {}): Promise<number> {
+  let allowed = 0
+  for (let index = 0; index < count; index++) if ((await limiter.check(request(parts))).allowed) allowed++
+  return allowed
+}

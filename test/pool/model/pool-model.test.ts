@@ -1,0 +1,165 @@
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { LeaseOutcome } from '../../../src/pool/lease.ts'
+import { World } from './world.ts'
+
+type Model = Record<string, never>
+
+/** One step of a schedule. `at` picks among what exists at that moment, so every step always means something. */
+class Step implements fc.AsyncCommand<Model, World> {
+  readonly #name: string
+  readonly #act: (world: World) => void
+
+  constructor(name: string, act: (world: World) => void) {
+    this.#name = name
+    this.#act = act
+  }
+
+  check(): boolean {
+    return true
+  }
+
+  async run(_model: Model, world: World): Promise<void> {
+    this.#act(world)
+    await world.settle()
+    world.check()
+  }
+
+  toString(): string {
+    return this.#name
+  }
+}
+
+function at<T>(list: readonly T[], index: number): T | undefined {
+  return list.length === 0 ? undefined : list[index % list.length]
+}
+
+const index = fc.nat({ max: 7 })
+const request = fc.constantFrom('a', 'b', 'c')
+const outcome = fc.constantFrom<LeaseOutcome>(
+  'replied',
+  'timeout',
+  'bad-reply',
+  'lost',
+  'not-sent',
+  'cancelled',
+)
+
+/** How long the flow gate holds a request's body back when nobody resumes it. */
+const BODY_PAUSE_MS = 60_000
+
+/** A connection that lives, or one that died. */
+function anyId(world: World, n: number): number {
+  return at([...world.known.keys()], n) ?? 0
+}
+
+const steps: fc.Arbitrary<Step>[] = [
+  fc.constant(new Step('lease', (world) => world.lease({}))),
+  fc.constant(new Step('wait', (world) => world.wait({}))),
+  fc
+    .tuple(index, request)
+    .map(
+      ([n, id]) =>
+        new Step(`lease pinned ${n} ${id}`, (world) =>
+          world.lease({ correlationId: id, pinnedTo: anyId(world, n) }),
+        ),
+    ),
+  fc
+    .tuple(index, request)
+    .map(
+      ([n, id]) =>
+        new Step(`wait pinned ${n} ${id}`, (world) =>
+          world.wait({ correlationId: id, pinnedTo: anyId(world, n) }),
+        ),
+    ),
+  fc.tuple(index, outcome).map(
+    ([n, how]) =>
+      new Step(`release ${n} ${how}`, (world) => {
+        const lease = at(world.leases, n)
+        if (lease !== undefined) world.release(lease, how)
+      }),
+  ),
+  index.map(
+    (n) =>
+      new Step(`withdraw ${n}`, (world) => {
+        const waiting = at(world.waiting, n)
+        if (waiting === undefined) return
+        waiting.isWithdrawn = true
+        world.pool.withdraw(waiting.waiter)
+      }),
+  ),
+  index.map((n) => new Step(`fail ${n}`, (world) => at(world.alive, n)?.fake.transitionTo('closed'))),
+  fc.tuple(index, fc.boolean()).map(
+    ([n, pauses]) =>
+      new Step(`${pauses ? 'pause' : 'resume'} ${n}`, (world) => {
+        const connection = at(world.alive, n)
+        if (connection === undefined) return
+        connection.isPaused = pauses
+        connection.fake.flow(pauses ? 'pause' : 'resume')
+      }),
+  ),
+  fc.tuple(index, request, fc.boolean()).map(
+    ([n, id, pauses]) =>
+      new Step(`${pauses ? 'pause' : 'resume'} body ${id} on ${n}`, (world) => {
+        const connection = at(world.alive, n)
+        if (connection === undefined) return
+        if (pauses) connection.pausedBodies.set(id, world.clock.now() + BODY_PAUSE_MS)
+        else connection.pausedBodies.delete(id)
+        connection.fake.flow(pauses ? 'pause' : 'resume', id)
+      }),
+  ),
+  fc
+    .tuple(index, fc.constantFrom('writable' as const, 'unwritable' as const))
+    .map(([n, state]) => new Step(`${state} ${n}`, (world) => at(world.alive, n)?.fake.transitionTo(state))),
+  fc.constantFrom('succeed' as const, 'fail' as const, 'hang' as const).map(
+    (answer) =>
+      new Step(`dials ${answer}`, (world) => {
+        world.dialer.answer = answer
+      }),
+  ),
+  fc.tuple(index, fc.boolean()).map(
+    ([n, succeeds]) =>
+      new Step(`dial ${n} ${succeeds ? 'succeeds' : 'fails'}`, (world) => {
+        const dial = at(world.dialer.waiting, n)
+        if (succeeds) dial?.succeed()
+        else dial?.fail()
+      }),
+  ),
+  fc.constantFrom(10, 500, 3000, 20_000).map(
+    (ms) =>
+      new Step(`${ms} ms pass`, (world) => {
+        world.clock.advance(ms)
+        world.pool.visit(world.clock.now())
+      }),
+  ),
+  fc.constant(
+    new Step('drain', (world) => {
+      void world.pool.drain(world.clock.now() + 5000)
+      world.isDraining = true
+    }),
+  ),
+]
+
+/** Drains end a schedule's story early, so they are rare; releases keep it going. */
+const WEIGHTS = [18, 12, 12, 12, 24, 3, 6, 9, 9, 6, 3, 3, 9, 1]
+const step = fc.oneof(...steps.map((arbitrary, n) => ({ arbitrary, weight: WEIGHTS[n]! })))
+
+const settings = fc.record({
+  connections: fc.integer({ min: 1, max: 3 }),
+  maxConcurrentPerConnection: fc.integer({ min: 1, max: 3 }),
+  maxWaiters: fc.integer({ min: 1, max: 4 }),
+  maxConnectionAgeMs: fc.constantFrom(Number.POSITIVE_INFINITY, 10_000),
+  maxConnectionUses: fc.constantFrom(Number.POSITIVE_INFINITY, 5),
+})
+
+test('a pool answers as its model does through ten thousand random schedules', async () => {
+  await fc.assert(
+    fc.asyncProperty(settings, fc.array(step, { maxLength: 40 }), async (options, schedule) => {
+      const world = new World(options)
+      await world.settle()
+      for (const one of schedule) await one.run({}, world)
+      await world.end()
+    }),
+    { numRuns: 10_000 },
+  )
+})

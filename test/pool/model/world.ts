@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { seededRandom } from '../../../src/core/random.ts'
+import { ConnectionPool } from '../../../src/pool/connection-pool.ts'
+import type { LeaseHints, LeaseOutcome, Refusal } from '../../../src/pool/lease.ts'
+import { type PoolOptions, poolSettings } from '../../../src/pool/pool-options.ts'
+import type { PooledConnection } from '../../../src/pool/pooled-connection.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { type FakeConnection, FakeDialer, settled } from '../../support/fake-connection.ts'
+import { hints, NotingWaiter } from '../../support/pool-fixture.ts'
+
+/** What the model knows of one connection: only facts that the test itself brought about. */
+export interface ModelConnection {
+  readonly fake: FakeConnection
+  readonly pooled: PooledConnection
+  inFlight: number
+  isPaused: boolean
+  /** Request -> instant its pause lapses by itself. */
+  readonly pausedBodies: Map<string, number>
+}
+
+/** A waiter with its place in time. */
+export interface Waiting {
+  readonly waiter: NotingWaiter
+  readonly order: number
+  isWithdrawn: boolean
+}
+
+export interface Lease {
+  readonly on: PooledConnection
+}
+
+/**
+ * The pool under test beside a model that is too simple to be wrong. Evidence-based choices (health, breaker)
+ * are switched off, so that the model can predict every answer.
+ */
+export class World {
+  readonly clock = new FakeClock()
+  readonly dialer = new FakeDialer()
+  readonly pool: ConnectionPool
+  readonly target: number
+  readonly limit: number
+  readonly maxWaiters: number
+  readonly known = new Map<number, ModelConnection>()
+  readonly waiters: Waiting[] = []
+  readonly leases: Lease[] = []
+  isDraining = false
+  #order = 0
+
+  constructor(
+    options: PoolOptions & { connections: number; maxConcurrentPerConnection: number; maxWaiters: number },
+  ) {
+    this.target = options.connections
+    this.limit = options.maxConcurrentPerConnection
+    this.maxWaiters = options.maxWaiters
+    const never = { consecutiveFailures: Number.POSITIVE_INFINITY }
+    const settings = poolSettings({
+      ...options,
+      slowStartMs: 0,
+      heartbeatMs: 0,
+      breaker: { ...never, failureShare: 2 },
+      health: { ...never, degradeBelow: -1, ejectBelow: -1, stallMs: Number.POSITIVE_INFINITY },
+    })
+    const around = { clock: this.clock, random: seededRandom(3), probe: {} }
+    this.pool = new ConnectionPool({ agent: 'waf', settings, around, nextDialer: () => this.dialer })
+    this.pool.start()
+  }
+
+  /** Lets dials end and learns the new connections. */
+  async settle(): Promise<void> {
+    await settled()
+    this.learn()
+  }
+
+  learn(): void {
+    for (const fake of this.dialer.connections) {
+      if (this.known.has(fake.id)) continue
+      const pooled = this.pool.find(fake.id)
+      if (pooled !== undefined)
+        this.known.set(fake.id, { fake, pooled, inFlight: 0, isPaused: false, pausedBodies: new Map() })
+    }
+  }
+
+  get alive(): ModelConnection[] {
+    return [...this.known.values()].filter(({ fake }) => !fake.isClosed)
+  }
+
+  isRetiring(connection: ModelConnection): boolean {
+    return this.pool.find(connection.fake.id)?.stage !== 'ready'
+  }
+
+  canTakeNew(connection: ModelConnection): boolean {
+    return !connection.isPaused && this.hasRoom(connection) && !this.isRetiring(connection)
+  }
+
+  hasRoom({ fake, inFlight }: ModelConnection): boolean {
+    return !fake.isClosed && fake.isWritable && inFlight < this.limit
+  }
+
+  holdsBack({ pausedBodies }: ModelConnection, correlationId: string): boolean {
+    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now()
+  }
+
+  get waiting(): Waiting[] {
+    return this.waiters.filter(({ waiter, isWithdrawn }) => waiter.calls === 0 && !isWithdrawn)
+  }
+
+  /** What `lease` must answer: a refusal, or any of these connections. */
+  expected(wishes: LeaseHints): Refusal | ModelConnection[] {
+    if (wishes.pinnedTo !== 0) return this.expectedPinned(wishes)
+    if (this.isDraining) return 'draining'
+    const ready = this.alive.filter((connection) => !this.isRetiring(connection))
+    if (ready.length === 0) return 'unavailable'
+    if (ready.every(({ isPaused }) => isPaused)) return 'paused'
+    const open = ready.filter((connection) => this.canTakeNew(connection))
+    return open.length === 0 ? 'full' : open
+  }
+
+  expectedPinned({ pinnedTo, correlationId }: LeaseHints): Refusal | ModelConnection[] {
+    const connection = this.known.get(pinnedTo)
+    if (connection === undefined || this.pool.find(pinnedTo) === undefined) return 'affinity-lost'
+    if (connection.isPaused || this.holdsBack(connection, correlationId)) return 'paused'
+    return this.hasRoom(connection) ? [connection] : 'full'
+  }
+
+  lease(wishes: Partial<LeaseHints>): void {
+    const all = hints(wishes)
+    const expected = this.expected(all)
+    const got = this.pool.lease(all)
+    if (typeof got === 'string' || typeof expected === 'string') {
+      assert.equal(typeof got === 'string' ? got : 'leased', expected)
+      return
+    }
+    assert.ok(expected.some(({ fake }) => fake.id === got.id))
+    this.took(got)
+  }
+
+  took(on: PooledConnection): void {
+    this.learn()
+    const connection = this.known.get(on.id)!
+    assert.equal(connection.fake.isClosed, false, 'a dead connection was leased')
+    connection.inFlight++
+    assert.ok(connection.inFlight <= this.limit, 'a full connection was leased')
+    this.leases.push({ on })
+  }
+
+  wait(wishes: Partial<LeaseHints>): void {
+    const isFull = this.waiting.length >= this.maxWaiters
+    const waiting: Waiting = {
+      waiter: new NotingWaiter(wishes, () => this.#called(waiting)),
+      order: this.#order++,
+      isWithdrawn: false,
+    }
+    /* As the pipeline does: only who was refused waits. */
+    const expected = this.expected(hints(wishes))
+    if (expected !== 'full' && expected !== 'paused') return
+    const refused = this.pool.wait(waiting.waiter)
+    assert.equal(refused?.code, this.isDraining ? 'DRAINING' : isFull ? 'OVERLOADED' : undefined)
+    if (refused === undefined) this.waiters.push(waiting)
+  }
+
+  /** Exactly one callback, and first come first served among those who wait for the same. */
+  #called(waiting: Waiting): void {
+    const { waiter, order, isWithdrawn } = waiting
+    assert.equal(waiter.calls, 1, 'a waiter was called twice')
+    assert.equal(isWithdrawn, false, 'a withdrawn waiter was called')
+    assert.equal(waiter.isWaiting, false)
+    if (waiter.leased === undefined) return
+    for (const other of this.waiting) {
+      if (other.order > order || other.waiter.pinnedTo !== waiter.pinnedTo) continue
+      const mayBePassed =
+        waiter.pinnedTo !== 0 && this.holdsBack(this.known.get(waiter.pinnedTo)!, other.waiter.correlationId)
+      assert.ok(mayBePassed, 'a waiter was overtaken')
+    }
+    this.took(waiter.leased)
+    if (this.waiting.some((other) => other.waiter.pinnedTo === 0))
+      assert.equal(typeof this.pool.lease(hints()), 'string', 'a waiter was overtaken from within a callback')
+    if (order % 3 === 0) this.release(this.leases.at(-1)!, 'replied')
+    const connection = this.known.get(waiter.leased.id)!
+    if (waiter.pinnedTo !== 0) assert.equal(waiter.pinnedTo, waiter.leased.id)
+    else assert.equal(this.isRetiring(connection), false, 'a new request went to a retiring connection')
+    assert.equal(connection.isPaused, false, 'a paused connection was leased')
+  }
+
+  release(lease: Lease, how: LeaseOutcome): void {
+    this.leases.splice(this.leases.indexOf(lease), 1)
+    this.known.get(lease.on.id)!.inFlight--
+    lease.on.release(how, 1)
+  }
+
+  /** Holds after every step. */
+  check(): void {
+    this.learn()
+    let total = 0
+    for (const connection of this.known.values()) {
+      assert.equal(connection.pooled.inFlight, connection.inFlight)
+      if (!connection.fake.isClosed) total++
+      else assert.equal(this.pool.find(connection.fake.id), undefined)
+    }
+    assert.equal(
+      this.leases.length,
+      [...this.known.values()].reduce((sum, { inFlight }) => sum + inFlight, 0),
+    )
+    const retiring = this.alive.some((connection) => this.isRetiring(connection))
+    assert.ok(
+      total <= this.target + (retiring ? 1 : 0),
+      `${total} connections for a target of ${this.target}`,
+    )
+    for (const { waiter } of this.waiting) {
+      const could = this.expected(waiter)
+      assert.ok(typeof could === 'string', 'somebody waits although he could be served')
+    }
+    assert.equal(this.pool.snapshot().waiting, this.waiting.length)
+  }
+
+  /** Everything comes back to nothing. */
+  async end(): Promise<void> {
+    const drained = this.pool.drain(this.clock.now() + 1000)
+    this.isDraining = true
+    assert.equal(this.waiting.length, 0, 'a drain left a waiter without answer')
+    this.clock.advance(6000)
+    await drained
+    await this.settle()
+    for (const lease of [...this.leases]) this.release(lease, 'lost')
+    for (const dial of [...this.dialer.waiting]) dial.succeed()
+    await this.settle()
+    this.check()
+    const { active, inFlight, waiting, state } = this.pool.snapshot()
+    assert.deepEqual(
+      { active, inFlight, waiting, state },
+      { active: 0, inFlight: 0, waiting: 0, state: 'draining' },
+    )
+    assert.equal(this.dialer.alive.length, 0, 'a connection outlived the drain')
+    assert.equal(this.clock.timers, 0, 'a timer outlived the drain')
+  }
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { seededRandom } from '../../src/core/random.ts'
+import { TokenBucket } from '../../src/policy/limits/token-bucket.ts'
+import type { BanChange, LeaseAsk, LeaseGrant, LimitStore } from '../../src/proxy/limits/limit-store.ts'
+import { type Admission, worstExcess } from '../limits/crash-rules.ts'
+
+/** Opens an empty store; closes it with the test. */
+export type OpenStore = (test: TestContext) => Promise<LimitStore>
+
+const START = 10_000
+
+function ask(parts: Partial<LeaseAsk> = {}): LeaseAsk {
+  return {
+    key: 'waf\nevents\n',
+    rate: 10,
+    burst: 100,
+    atMs: START,
+    seq: 0,
+    give: 0,
+    owed: 0,
+    want: 0,
+    least: 0,
+    ahead: 0,
+    ...parts,
+  }
+}
+
+async function settle(store: LimitStore, parts: Partial<LeaseAsk>): Promise<LeaseGrant> {
+  const grants = await store.settle([ask(parts)])
+  assert.equal(grants.length, 1)
+  return grants[0]!
+}
+
+function size(grant: LeaseGrant): number {
+  return Math.round((grant.to - grant.from) * 1e6) / 1e6
+}
+
+function change(agent: string, action: 'ban' | 'unban', rest: Partial<BanChange> = {}): BanChange {
+  return { agent, action, reason: 'too loud', author: 'ops', atWallMs: 1, untilWallMs: undefined, ...rest }
+}
+
+/** The rules that every store behind the limiter keeps. Run it over a new engine before using it. */
+export function limitStoreConformance(name: string, open: OpenStore): void {
+  describe(`limit store: ${name}`, () => {
+    it('hands out an unknown bucket as a full one, and not more', async (test) => {
+      const store = await open(test)
+      assert.equal(size(await settle(store, { want: 1000 })), 100)
+      assert.equal(size(await settle(store, { want: 1, least: 1 })), 0)
+    })
+
+    it('answers the asks of one call in order, each seeing the ones before it', async (test) => {
+      const store = await open(test)
+      const grants = await store.settle([
+        ask({ want: 60 }),
+        ask({ want: 60, least: 60 }),
+        ask({ key: 'other', want: 60 }),
+      ])
+      assert.deepEqual(grants.map(size), [60, 40, 60])
+    })
+
+    it('refills by the time of the asks', async (test) => {
+      const store = await open(test)
+      await settle(store, { want: 100 })
+      assert.equal(size(await settle(store, { want: 100, least: 100, atMs: START + 3000 })), 30)
+    })
+
+    it('refills nothing for an ask that is older than the last one', async (test) => {
+      const store = await open(test)
+      await settle(store, { want: 100, atMs: START + 5000 })
+      assert.equal(size(await settle(store, { want: 100, least: 100, atMs: START })), 0)
+      assert.equal(size(await settle(store, { want: 100, least: 100, atMs: START + 5000 })), 0)
+    })
+
+    it('never refills at rate 0', async (test) => {
+      const store = await open(test)
+      await settle(store, { rate: 0, want: 100 })
+      assert.equal(size(await settle(store, { rate: 0, want: 1, least: 1, atMs: START + 1e9 })), 0)
+    })
+
+    it('takes unused tokens back from the holder that got the last ones', async (test) => {
+      const store = await open(test)
+      const { seq } = await settle(store, { want: 100 })
+      await settle(store, { seq, give: 70 })
+      assert.equal(size(await settle(store, { want: 100, least: 100 })), 70)
+    })
+
+    it('takes nothing back once somebody else got tokens', async (test) => {
+      const store = await open(test)
+      const first = await settle(store, { want: 50 })
+      await settle(store, { want: 20, least: 20 })
+      await settle(store, { seq: first.seq, give: 50 })
+      assert.equal(size(await settle(store, { want: 100, least: 100 })), 30)
+    })
+
+    it('never lets a holder that got nothing pass for the owner of the last tokens', async (test) => {
+      const store = await open(test)
+      await settle(store, { want: 100 })
+      const empty = await settle(store, { want: 10, least: 10 })
+      const next = await settle(store, { seq: empty.seq, give: 50, want: 10, least: 10 })
+      assert.equal(size(next), 0)
+      assert.equal(next.isContiguous, false)
+    })
+
+    it('says whether tokens follow those granted before', async (test) => {
+      const store = await open(test)
+      const first = await settle(store, { want: 10 })
+      const second = await settle(store, { seq: first.seq, want: 10 })
+      assert.deepEqual([second.isContiguous, second.from, second.to], [true, 10, 20])
+      await settle(store, { want: 5, least: 5 })
+      assert.equal((await settle(store, { seq: second.seq, want: 10 })).isContiguous, false)
+    })
+
+    it('hands out refill ahead of its time only while nobody else wants any', async (test) => {
+      const store = await open(test)
+      const first = await settle(store, { want: 110, ahead: 10 })
+      assert.equal(size(first), 110)
+      assert.equal(size(await settle(store, { want: 5, least: 5 })), 0)
+      const later = await settle(store, { seq: first.seq, atMs: START + 1000, want: 10, ahead: 10 })
+      assert.equal(later.isContended, true)
+      assert.equal(size(later), 0)
+    })
+
+    it('books tokens that were spent without it, even beyond the burst', async (test) => {
+      const store = await open(test)
+      await settle(store, { owed: 150 })
+      assert.equal(size(await settle(store, { want: 10, least: 10, atMs: START + 5000 })), 0)
+      assert.equal(size(await settle(store, { want: 10, least: 10, atMs: START + 6000 })), 10)
+    })
+
+    it('keeps what was spent when rate and burst change', async (test) => {
+      const store = await open(test)
+      await settle(store, { want: 80 })
+      const wider = { rate: 1, burst: 200 }
+      assert.equal(size(await settle(store, { ...wider, want: 500, least: 500 })), 120)
+      const narrow = { rate: 1, burst: 20 }
+      assert.equal(size(await settle(store, { ...narrow, want: 5, least: 5 })), 0)
+      assert.equal(size(await settle(store, { ...narrow, want: 5, least: 5, atMs: START + 5000 })), 5)
+    })
+
+    it('keeps the sum of several holders within burst + rate x elapsed, in whatever order they act', async (test) => {
+      const store = await open(test)
+      let spent = 0
+      for (let seed = 1; seed <= 30; seed++) spent += await simulate(store, seed)
+      assert.ok(spent > 1000, `only ${spent} tokens were spent`)
+    })
+
+    it('forgets a bucket that is full again, and no other', async (test) => {
+      const store = await open(test)
+      await store.settle([ask({ key: 'full', want: 10 }), ask({ key: 'used', want: 90 })])
+      const facts = await store.expireIdle(START + 1000)
+      assert.deepEqual([facts.expired, facts.rows], [1, 1])
+      assert.equal(size(await settle(store, { key: 'used', want: 50, least: 50, atMs: START + 1000 })), 20)
+    })
+
+    it('lists a ban until it is lifted', async (test) => {
+      const store = await open(test)
+      const ban = await store.changeBan(change('waf', 'ban', { untilWallMs: 99 }))
+      assert.deepEqual(await store.bansSince(0), [ban])
+      assert.deepEqual({ ...ban, revision: 0 }, { ...change('waf', 'ban', { untilWallMs: 99 }), revision: 0 })
+      await store.changeBan(change('waf', 'unban'))
+      assert.deepEqual(await store.bansSince(0), [])
+    })
+
+    it('lifts a ban that does not exist without complaint', async (test) => {
+      const store = await open(test)
+      assert.equal((await store.changeBan(change('nobody', 'unban'))).action, 'unban')
+    })
+
+    it('replaces a ban by the next one of the same agent', async (test) => {
+      const store = await open(test)
+      await store.changeBan(change('waf', 'ban', { reason: 'first' }))
+      await store.changeBan(change('waf', 'ban', { reason: 'second' }))
+      assert.deepEqual(
+        (await store.bansSince(0)).map((ban) => ban.reason),
+        ['second'],
+      )
+    })
+
+    it('tells every change after a revision, in order, and nothing before', async (test) => {
+      const store = await open(test)
+      const first = await store.changeBan(change('a', 'ban'))
+      await store.changeBan(change('b', 'ban'))
+      await store.changeBan(change('a', 'unban'))
+      const later = await store.bansSince(first.revision)
+      assert.deepEqual(
+        later.map(({ agent, action }) => `${action} ${agent}`),
+        ['ban b', 'unban a'],
+      )
+    })
+
+    it('keeps the history of bans, the newest first', async (test) => {
+      const store = await open(test)
+      await store.changeBan(change('a', 'ban', { reason: 'one' }))
+      await store.changeBan(change('b', 'ban', { reason: 'two' }))
+      await store.changeBan(change('a', 'unban', { reason: 'three' }))
+      const reasons = async (agent: string | undefined, limit: number): Promise<readonly string[]> =>
+        (await store.banHistory(agent, limit)).map((record) => record.reason)
+      assert.deepEqual(await reasons(undefined, 10), ['three', 'two', 'one'])
+      assert.deepEqual(await reasons('a', 10), ['three', 'one'])
+      assert.deepEqual(await reasons(undefined, 1), ['three'])
+    })
+  })
+}
+
+interface Holder {
+  bucket: TokenBucket
+  seq: number
+}
+
+/** Holders that lease, spend, give back and vanish at random. Returns how many tokens were spent. */
+async function simulate(store: LimitStore, seed: number): Promise<number> {
+  const random = seededRandom(seed)
+  const key = `simulated ${seed}`
+  const rate = random() < 0.1 ? 0 : random() * 200
+  const burst = 1 + Math.floor(random() * 100)
+  let now = START
+  const fresh = (): Holder => ({ bucket: new TokenBucket(rate, burst, now, true), seq: 0 })
+  const holders = [fresh(), fresh(), fresh()]
+  const spent: Admission[] = []
+  for (let step = 0; step < 300; step++) {
+    if (random() < 0.4) now += random() * (random() < 0.1 ? 3000 : 100)
+    const index = Math.floor(random() * holders.length)
+    const holder = holders[index]!
+    const { bucket } = holder
+    const action = random()
+    if (action < 0.03) {
+      holders[index] = fresh()
+    } else if (action < 0.5) {
+      while (random() < 0.8) {
+        if (bucket.take(now, 1) === 'taken') spent.push({ beforeMs: now, afterMs: now })
+      }
+    } else {
+      const isReturn = action < 0.6
+      const give = isReturn ? bucket.giveBackAll(now) : 0
+      const want = isReturn ? 0 : Math.max(0, bucket.wanted(now, random() * burst, random() * 1500))
+      const least = isReturn ? 0 : Math.min(want, 1)
+      const ahead = rate * random()
+      /* Spent while the ask is on its way. */
+      if (random() < 0.5 && bucket.take(now, 1) === 'taken') spent.push({ beforeMs: now, afterMs: now })
+      const asked = { key, rate, burst, atMs: now, seq: holder.seq, give, want, least, ahead }
+      const grant = await settle(store, asked)
+      bucket.grant(grant)
+      holder.seq = grant.seq
+    }
+  }
+  const excess = worstExcess(spent, rate, burst)
+  assert.ok(excess <= 1e-3, `seed ${seed}: ${excess} tokens too many at rate ${rate}, burst ${burst}`)
+  return spent.length
+}

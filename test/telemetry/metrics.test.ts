@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AgentGauges, createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+
+function metricsOver(agents: AgentGauges[] = []): Metrics {
+  return createMetrics({ version: '9.9.9', source: { agents: () => agents }, processMetrics: false })
+}
+
+const CALL = {
+  agent: 'waf',
+  phase: 'request-headers',
+  transport: 'uds',
+  outcome: 'allow',
+  durationMs: 3,
+  queueMs: 0,
+  correlationId: 'abcdefgh-000',
+} as const
+
+test('an agent call is counted in seconds under agent, phase, transport and outcome, never under its id', async () => {
+  const metrics = metricsOver()
+  metrics.probe.agentCall?.(CALL)
+  const text = await metrics.render()
+  assert.match(
+    text,
+    /weir_agent_call_duration_seconds_sum\{agent="waf",phase="request-headers",transport="uds",outcome="allow"\} 0\.003/,
+  )
+  assert.ok(!text.includes('abcdefgh'))
+})
+
+test('every bypass is counted by reason', async () => {
+  const metrics = metricsOver()
+  metrics.probe.bypass?.('pii', 'response-body-chunk', 'paused')
+  metrics.probe.bypass?.('pii', 'response-body-chunk', 'paused')
+  assert.match(
+    await metrics.render(),
+    /weir_bypass_total\{agent="pii",phase="response-body-chunk",reason="paused"\} 2/,
+  )
+})
+
+test('pool gauges show the state at the scrape, and agents that are gone leave no series', async () => {
+  const agents = [{ agent: 'waf', connections: 4, availableConnections: 3, inFlight: 7, waiting: 1 }]
+  const metrics = metricsOver(agents)
+  assert.match(await metrics.render(), /weir_in_flight\{agent="waf"\} 7/)
+  metrics.probe.agentCall?.(CALL)
+  metrics.probe.breakerChanged?.('waf', 'open')
+  agents.pop()
+  await metrics.forget('waf')
+  assert.ok(!(await metrics.render()).includes('agent="waf"'))
+})
+
+test('a refused configuration shows as 0 and keeps the time of the last good one', async () => {
+  const metrics = metricsOver()
+  metrics.configReloaded(true, 5000)
+  metrics.configReloaded(false, 9000)
+  const text = await metrics.render()
+  assert.match(text, /weir_config_last_reload_successful 0/)
+  assert.match(text, /weir_config_last_reload_success_timestamp_seconds 5\n/)
+})
+
+test('every metric has the prefix, and counters end in _total', async () => {
+  const text = await metricsOver().render()
+  for (const [, name = '', type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    assert.ok(name.startsWith('weir_'), name)
+    if (type === 'counter') assert.ok(name.endsWith('_total'), name)
+    if (type === 'histogram') assert.ok(name.endsWith('_seconds'), name)
+  }
+})
