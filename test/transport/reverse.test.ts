@@ -186,6 +186,7 @@ for (const [title, bytes] of [
   ['a frame of another type first', allow('c-1')],
   ['a registration that is not JSON', frame(0x01, Buffer.from('nope'))],
   ['a registration of more than 64 KiB', register({ metadata: 'x'.repeat(70_000) })],
+  ['a second registration before the answer', Buffer.concat([register(), register()])],
   ['more frames before the answer', Buffer.concat([register(), frame(0x30, { state: 1 })])],
 ] as const) {
   test(`an agent that sends ${title} is hung up on in time`, async (t) => {
