@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { LimitDenied } from '../../src/proxy/limits/limit-gate.ts'
+import { type LimitFacts, WeirError } from '../../src/core/errors.ts'
 import { denialHeaders, rateLimitHeaders } from '../../src/proxy/limits/rate-limit-headers.ts'
 
-const DENIED: LimitDenied = {
-  allowed: false,
-  code: 'RATE_LIMITED',
-  retryAfterMs: 1200,
-  limit: 100,
-  ratePerSecond: 10,
-  remaining: 0,
-  resetMs: 9999,
-  rule: 'events',
-  shadow: false,
-}
+const LIMIT: LimitFacts = { rule: 'events', limit: 100, ratePerSecond: 10, remaining: 0, resetMs: 9999 }
+const BAN: LimitFacts = { rule: 'ban', limit: 0, ratePerSecond: 0, remaining: 0, resetMs: undefined }
 
 function field(headers: readonly string[], name: string): string | undefined {
   const at = headers.indexOf(name)
@@ -36,22 +27,28 @@ describe('rate limit headers', () => {
   })
 
   it('round the wait up to whole seconds, at least one', () => {
-    assert.equal(field(denialHeaders(DENIED), 'retry-after'), '2')
-    assert.equal(field(denialHeaders({ ...DENIED, retryAfterMs: 0.5 }), 'retry-after'), '1')
+    assert.equal(
+      field(
+        denialHeaders(new WeirError('RATE_LIMITED', 'no', { retryAfterMs: 1200, limit: LIMIT })),
+        'retry-after',
+      ),
+      '2',
+    )
+    assert.equal(field(denialHeaders({ retryAfterMs: 0.5, limit: LIMIT }), 'retry-after'), '1')
   })
 
   it('promise nothing where waiting does not help', () => {
-    const never = denialHeaders({ ...DENIED, retryAfterMs: undefined, resetMs: undefined, ratePerSecond: 0 })
+    const never = denialHeaders({
+      retryAfterMs: undefined,
+      limit: { ...LIMIT, resetMs: undefined, ratePerSecond: 0 },
+    })
     assert.deepEqual(never, ['ratelimit-policy', '"events";q=100', 'ratelimit', '"events";r=0'])
-    assert.deepEqual(denialHeaders({ ...DENIED, code: 'BANNED', retryAfterMs: undefined }), [])
-    assert.deepEqual(denialHeaders({ ...DENIED, code: 'BANNED', retryAfterMs: 60_000 }), [
-      'retry-after',
-      '60',
-    ])
+    assert.deepEqual(denialHeaders({ retryAfterMs: undefined, limit: BAN }), [])
+    assert.deepEqual(denialHeaders({ retryAfterMs: 60_000, limit: BAN }), ['retry-after', '60'])
   })
 
   it('keep names from breaking out of their quotes', () => {
-    const headers = denialHeaders({ ...DENIED, rule: 'a"b\\c\r\nx: y' })
+    const headers = denialHeaders({ retryAfterMs: 1, limit: { ...LIMIT, rule: 'a"b\\c\r\nx: y' } })
     assert.equal(field(headers, 'ratelimit'), '"a\\"b\\\\c__x: y";r=0;t=10')
   })
 })
