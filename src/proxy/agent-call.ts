@@ -52,6 +52,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   leasedAt = 0
   attempts = 0
   hedge: Hedge | null = null
+  /** Counted among the events that measured load limits. */
+  isCounted = false
   /** The reply came over another connection than the lease's. */
   wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */

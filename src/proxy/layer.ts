@@ -10,6 +10,7 @@ export type LayerName =
   | 'deadline'
   | 'trace'
   | 'failure-mode'
+  | 'overload'
   | 'limit'
   | 'affinity'
   | 'hedge'
