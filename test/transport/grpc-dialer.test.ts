@@ -40,6 +40,7 @@ async function rawGrpc(
   })
   server.on('stream', (stream) => {
     stream.on('error', () => {})
+    stream.once('end', () => stream.end())
     onStream(stream, stream.session as ServerHttp2Session)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -87,9 +88,9 @@ for (const implementation of ['http2', 'grpc-js'] as GrpcImplementation[]) {
   })
 
   for (const [title, status, code] of [
-    ['unimplemented', '12', 'NOT_FOUND'],
+    ['unimplemented', '12', 'UNAVAILABLE'],
     ['permission denied', '7', 'PERMISSION_DENIED'],
-    ['unauthenticated', '16', 'UNAUTHENTICATED'],
+    ['unauthenticated', '16', 'PERMISSION_DENIED'],
   ] as const) {
     test(`${implementation}: a call that ends as ${title} says so with its message`, async (t) => {
       const target = await rawGrpc(t, (stream) => {
@@ -216,10 +217,40 @@ test('a server that announces its end makes the agent draining, and the stream g
   const connection = await dial(target)
   const observed = new Observed()
   connection.observe(observed)
-  await soon('the reply', ask(connection, requestHeaders('c-1')).outcome)
+  await soon('the reply', ask(connection, requestHeaders('c1')).outcome)
   assert.equal(observed.health[0]?.state, 'draining')
   assert.equal(connection.isClosed, false)
   await connection.close()
+})
+
+test('an agent that reads nothing makes its connection unwritable, until it reads', async (t) => {
+  let stuck: ServerHttp2Stream | undefined
+  const target = await rawGrpc(t, (stream) => {
+    stream.respond(GRPC_HEADERS)
+    stream.once('data', () => {
+      stream.write(accepted())
+      stream.pause()
+      stuck = stream
+    })
+  })
+  const connection = await dial(target)
+  const observed = new Observed()
+  connection.observe(observed)
+  const event = { ...requestHeaders('c-1'), headers: ['x', 'y'.repeat(50_000)] }
+  const fill = async (): Promise<void> => {
+    for (let index = 0; index < 100 && connection.isWritable; index++) {
+      ask(connection, event)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(connection.isWritable, false)
+  }
+  await fill()
+  assert.equal((await failureOf(() => connection.ping(40))).code, 'TIMEOUT')
+  stuck!.resume()
+  await eventually('it is writable again', () => observed.writable === 1 && connection.isWritable)
+  stuck!.pause()
+  await fill()
+  await soon('the close', connection.close(), 4000)
 })
 
 test('each dial takes the next address of the rotation', async (t) => {
