@@ -119,6 +119,8 @@ test('config show hides secrets, config schema is JSON Schema that knows the opt
   const shown = await run(place.weir('config', 'show', '-c', place.file))
   assert.equal(shown.code, 0)
   assert.ok(!shown.text.includes('tok-123') && shown.text.includes('waf.sock'), shown.text)
+  const layers = await run(place.weir('config', 'show', '--layers', '-c', place.file))
+  assert.match(layers.text, /^waf: deadline > trace > failure-mode > limit > .*acquire > send\n$/)
   const schema = await run(place.weir('config', 'schema'))
   const { $schema, properties } = JSON.parse(schema.text) as {
     $schema: string
