@@ -2,7 +2,7 @@ import { CorrelationIds } from '../../src/core/correlation-id.ts'
 import type { AgentCallFacts, Probe } from '../../src/core/probe.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { TimerWheel } from '../../src/core/timer-wheel.ts'
-import { ConnectionPool } from '../../src/pool/connection-pool.ts'
+import { ConnectionPool, type NextDialer } from '../../src/pool/connection-pool.ts'
 import type { Incarnation } from '../../src/pool/managed-pool.ts'
 import { type PoolOptions, poolSettings } from '../../src/pool/pool-options.ts'
 import type { PoolSnapshot } from '../../src/pool/pool-snapshot.ts'
@@ -11,8 +11,7 @@ import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
 import type { AgentPolicy } from '../../src/proxy/agent-policy.ts'
 import { AgentChain, NO_BODY } from '../../src/proxy/chain.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
-import type { Dialer, HandshakeOptions } from '../../src/transport/connection.ts'
-import { grpcDialer } from '../../src/transport/grpc/grpc-dialer.ts'
+import type { HandshakeOptions } from '../../src/transport/connection.ts'
 import type { Listener } from '../../src/transport/proxy-link.ts'
 import { listenReverse } from '../../src/transport/reverse/reverse-listener.ts'
 import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
@@ -174,7 +173,7 @@ export class Gate {
     this.wheel.close()
   }
 
-  #dialer(address: string, connectTimeoutMs: number): () => Dialer {
+  #dialer(address: string, connectTimeoutMs: number): NextDialer {
     const { clock } = this
     const handshake: HandshakeOptions = {
       proxyId: 'weir',
@@ -183,7 +182,11 @@ export class Gate {
       configTimeoutMs: connectTimeoutMs,
     }
     if (address.startsWith('/')) return () => udsDialer(address, handshake, { clock })
-    return () => grpcDialer(`grpc://${address}`, handshake, { clock })
+    /* Loaded when it is needed: it is most of what a test of Unix sockets would wait for. */
+    return async () => {
+      const { grpcDialer } = await import('../../src/transport/grpc/grpc-dialer.ts')
+      return grpcDialer(`grpc://${address}`, handshake, { clock })
+    }
   }
 }
 

@@ -60,10 +60,14 @@ export class Stage {
     await eventually(`all connections of ${name} are up`, isFull, 8000)
   }
 
-  /** Asks until the agent is heard again; it must be within {@link RECOVERY_MS}. Resolves with the time it took. */
+  /**
+   * Asks until the agent is heard again and its breaker has closed; it must be within {@link RECOVERY_MS}. Resolves
+   * with the time it took.
+   */
   async recovers(gate: Gate, name = 'judge', withinMs = RECOVERY_MS): Promise<number> {
     const startedAt = performance.now()
-    const isHeard = async (): Promise<boolean> => (await gate.ask('', name)).what === 'allow'
+    const isHeard = async (): Promise<boolean> =>
+      (await gate.ask('', name)).what === 'allow' && gate.snapshot(name).breaker === 'closed'
     await eventually(`${name} is heard again`, isHeard, withinMs + this.#stallMs)
     return performance.now() - startedAt
   }

@@ -2,14 +2,12 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Agent } from '../../../src/sdk/agent.ts'
 import { allow, block } from '../../../src/sdk/answer.ts'
-import { dialIn } from '../../../src/sdk/dial-in.ts'
 import type { RunningAgent } from '../../../src/sdk/running-agent.ts'
-import { serveGrpc, serveUds } from '../../../src/sdk/serve.ts'
 
 /*
  * A well-behaved SDK agent: `judge uds PATH [DELAY_MS]`, `judge grpc HOST:PORT [DELAY_MS]`,
  * `judge reverse ADDRESS DELAY_MS CONNECTIONS INSTANCE`. Every answer names the process and repeats the URI it judged.
- * Lines: `seen` (events so far), `hold` (answer nothing), `release`, `pause`, `resume`, `close` (gracefully, then exit).
+ * Lines: `seen` (events so far), `hold` (answer nothing), `held` (how many), `release`, `pause`, `resume`, `close` (gracefully, then exit).
  */
 const [kind, address = '', delay = '0', connections = '1', instance = 'judge'] = process.argv.slice(2)
 const delayMs = Number(delay)
@@ -27,20 +25,29 @@ const agent: Agent = {
   },
 }
 
+/** Loads only what the kind needs: many of these start in a test run, and gRPC is most of what an agent loads. */
 async function start(): Promise<RunningAgent> {
-  if (kind === 'uds') return serveUds(address, agent)
-  if (kind === 'grpc') return serveGrpc(address, agent)
-  if (kind === 'reverse') {
-    const backoff = { initialMs: 50, maxMs: 400 }
-    return dialIn(address, agent, {
-      token: 'secret',
-      connections: Number(connections),
-      instance,
-      backoff,
-      probe: {},
-    })
+  switch (kind) {
+    case 'uds': {
+      const { agentEnd } = await import('../../../src/sdk/agent-end.ts')
+      const { listenUds } = await import('../../../src/transport/uds/uds-listener.ts')
+      const end = agentEnd(agent, {})
+      const listener = await listenUds(address, end.options)
+      return end.run({ address: listener.address, port: 0, release: () => listener.close() })
+    }
+    case 'grpc': {
+      const { serveGrpc } = await import('../../../src/sdk/serve.ts')
+      return serveGrpc(address, agent)
+    }
+    case 'reverse': {
+      const { dialIn } = await import('../../../src/sdk/dial-in.ts')
+      const backoff = { initialMs: 50, maxMs: 400 }
+      const token = 'secret'
+      return dialIn(address, agent, { token, connections: Number(connections), instance, backoff, probe: {} })
+    }
+    default:
+      throw new Error(`unknown kind of agent: ${kind}`)
   }
-  throw new Error(`unknown kind of agent: ${kind}`)
 }
 
 const running = await start()
@@ -50,6 +57,7 @@ const commands: Readonly<Record<string, () => unknown>> = {
     held ??= []
     console.log('hold')
   },
+  held: () => console.log(`held ${held?.length ?? 0}`),
   release: () => {
     const resolves = held ?? []
     held = undefined
