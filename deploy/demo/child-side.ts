@@ -10,8 +10,6 @@ export function untilStopped(stop: () => Promise<void>, facts: { readonly port?:
     void stop().finally(() => process.exit(0))
   }
   process.on('SIGTERM', end)
-  /* A terminal sends Ctrl-C to the whole group; the parent decides when its children end. */
-  process.on('SIGINT', () => undefined)
   process.on('disconnect', end)
   process.send?.({ ready: true, ...facts })
 }

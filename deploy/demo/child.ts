@@ -46,6 +46,8 @@ export class Child {
     const child = fork(fileURLToPath(new URL(module, import.meta.url)), args ?? [], {
       env: { ...process.env, ...environment() },
       execArgv: [],
+      /* A terminal sends Ctrl-C to the whole group; in groups of their own, children end when they are told to. */
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#process = child
@@ -70,10 +72,15 @@ export class Child {
     })
   }
 
-  /** Ends the process: asked first, killed when it does not listen. Resolves when it is gone. */
-  async stop(): Promise<void> {
+  /** From now on its end is no crash. */
+  release(): void {
     this.#isStopping = true
     clearTimeout(this.#restart)
+  }
+
+  /** Ends the process: asked first, killed when it does not listen. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.release()
     const child = this.#process
     if (child === undefined) return
     await new Promise<void>((resolve) => {

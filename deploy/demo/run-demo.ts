@@ -18,6 +18,9 @@ export interface DemoOptions {
 /** The configuration stands beside the sources; the compiled demo runs from `dist/deploy/demo`. */
 const CONFIG = fileURLToPath(new URL('../../../deploy/demo/weir.yaml', import.meta.url))
 
+/** How often the demo looks whether the process that started it is still there, milliseconds. */
+const PARENT_CHECK_MS = 500
+
 /** Runs the demo until it is told to end. Resolves with the exit code, everything it started gone. */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const port = await checkPort(options.port)
@@ -37,6 +40,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     process.stderr.write(`weir demo: ${(error as Error).message}\n`)
     code = 1
   }
+  for (const child of children) child.release()
   /* Weir first: it finishes what is in flight while its agents still answer. */
   for (const child of children.toReversed()) await child.stop()
   await upstream.close()
@@ -77,7 +81,7 @@ async function startAll(
     WEIR_DEMO_REVERSE_SOCKET: join(folder, 'agents.sock'),
     WEIR_DEMO_PII_TOKEN: token,
   }))
-  const [{ port: wafPort = 0 }] = await Promise.all([waf.start(), auth.start(), pii.start()])
+  const [{ port: wafPort = 0 }] = await Promise.all([waf.start(), auth.start()])
   ports.waf = wafPort
 
   const weir = child(
@@ -93,7 +97,8 @@ async function startAll(
     [CONFIG, folder],
   )
   const adminSocket = join(folder, 'admin.sock')
-  await Promise.race([weir.start(), untilReady(adminSocket)])
+  await weir.start()
+  await pii.start()
   await untilReady(adminSocket)
   process.stdout.write(instructions(port, adminSocket))
 }
@@ -111,5 +116,7 @@ function untilTold(): Promise<void> {
     process.on('disconnect', resolve)
     /* Nobody reads what we print any more. */
     process.stdout.on('error', () => resolve())
+    const parent = process.ppid
+    setInterval(() => process.ppid !== parent && resolve(), PARENT_CHECK_MS).unref()
   })
 }

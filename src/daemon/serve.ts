@@ -11,6 +11,8 @@ export interface ServeOptions {
   readonly file: string
   /** Milliseconds; 0: take requests at once, whether agents are there or not. */
   readonly waitForAgentsMs: number
+  /** Every listener is open. */
+  readonly onServing?: () => void
 }
 
 /**
@@ -45,6 +47,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   for (const { option, address } of system.listeners.views)
     log.probe.notice?.('info', `${option} is open at ${address}`, { event: 'listening', option, address })
   log.probe.notice?.('info', 'weir is serving', { event: 'serving', file: config.file })
+
+  options.onServing?.()
 
   const signal = await told
   reloader.stop()

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { type ErrorCode, WeirError } from '../core/errors.ts'
 import type { LiveConnection } from './live-connection.ts'
+import type { AgentConfig } from './managed-pool.ts'
 
 /** How one connection took a pushed configuration. */
 export type ConfigPushState =
@@ -58,9 +59,34 @@ export class ConfigPusher {
     return this.#pushes
   }
 
-  push(config: unknown, version: string | undefined, connections: Iterable<LiveConnection>): ConfigPush {
+  push(setup: AgentConfig, connections: Iterable<LiveConnection>): ConfigPush {
     const entries = new Map<number, ConfigPushEntry>()
-    const deliveries = Array.from(connections, (live) => this.#deliver(live, config, version, entries))
+    const deliveries = Array.from(connections, (live) => this.#deliver(live, setup, entries))
+    return this.#keep(setup.version, entries, deliveries)
+  }
+
+  /**
+   * Tells a connection that an agent made its configuration, as a dialer does while it dials. An agent that does
+   * not take it is dropped.
+   */
+  deliverFirst(setup: AgentConfig, live: LiveConnection): void {
+    if (live.connection.transport === 'v1') return
+    const entries = new Map<number, ConfigPushEntry>()
+    const delivery = this.#tell(live, setup, entries).then(() => {
+      const { state, error } = entries.get(live.id)!
+      if (state === 'acknowledged' || live.stage === 'gone') return
+      live.destroy(
+        new WeirError('PERMISSION_DENIED', `agent ${this.#agent}: configuration not taken: ${error}`),
+      )
+    })
+    this.#keep(setup.version, entries, [delivery])
+  }
+
+  #keep(
+    version: string | undefined,
+    entries: ReadonlyMap<number, ConfigPushEntry>,
+    deliveries: readonly Promise<void>[],
+  ): ConfigPush {
     const push: ConfigPush = {
       id: `push-${++this.#count}`,
       version,
@@ -75,34 +101,33 @@ export class ConfigPusher {
 
   async #deliver(
     live: LiveConnection,
-    config: unknown,
-    version: string | undefined,
+    setup: AgentConfig,
     entries: Map<number, ConfigPushEntry>,
   ): Promise<void> {
-    const note = (state: ConfigPushState, attempts: number, error?: WeirError): void => {
-      entries.set(live.id, {
-        connectionId: live.id,
-        state,
-        attempts,
-        code: error?.code,
-        error: error?.message,
-      })
-    }
-    if (!live.connection.capabilities.features.configPush || live.connection.transport === 'v1') {
-      live.isOutdated = this.#isReplaceable
-      note(this.#isReplaceable ? 'replacing' : 'unsupported', 0)
+    const { capabilities, transport } = live.connection
+    if (capabilities.features.configPush && transport !== 'v1') {
+      await this.#tell(live, setup, entries)
       return
     }
+    live.isOutdated = this.#isReplaceable
+    note(entries, live, this.#isReplaceable ? 'replacing' : 'unsupported', 0)
+  }
+
+  async #tell(
+    live: LiveConnection,
+    { config, version }: AgentConfig,
+    entries: Map<number, ConfigPushEntry>,
+  ): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      note('sent', attempt)
+      note(entries, live, 'sent', attempt)
       try {
         await live.connection.configure(config, version, ACK_TIMEOUT_MS)
-        note('acknowledged', attempt)
+        note(entries, live, 'acknowledged', attempt)
         return
       } catch (thrown) {
         const error = WeirError.from(thrown)
         if (error.code !== 'TIMEOUT' || attempt === MAX_ATTEMPTS || live.stage === 'gone') {
-          note(error.code === 'PERMISSION_DENIED' ? 'refused' : 'failed', attempt, error)
+          note(entries, live, error.code === 'PERMISSION_DENIED' ? 'refused' : 'failed', attempt, error)
           return
         }
       }
@@ -113,8 +138,14 @@ export class ConfigPusher {
   #pause(): Promise<void> {
     return new Promise((resolve) => void this.#clock.setTimer(RETRY_MS, resolve))
   }
+}
 
-  toString(): string {
-    return `configuration pushes of agent ${this.#agent}`
-  }
+function note(
+  entries: Map<number, ConfigPushEntry>,
+  { id }: LiveConnection,
+  state: ConfigPushState,
+  attempts: number,
+  error?: WeirError,
+): void {
+  entries.set(id, { connectionId: id, state, attempts, code: error?.code, error: error?.message })
 }

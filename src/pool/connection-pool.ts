@@ -34,8 +34,12 @@ export interface ConnectionPoolParts {
   readonly config?: AgentConfig | undefined
   /** The pool this one takes over from: breaker, sessions and counters go on, so a reload forgets nothing. */
   readonly successorOf?: ConnectionPool | undefined
+  /** Told of every connection as it becomes ready. */
+  readonly onReady?: ((live: LiveConnection) => void) | undefined
 }
 
+/** Longest time between two visits of a pool that has connections, milliseconds: for sweeps and the watchdog. */
+const VISIT_MS = 10_000
 const NO_CONFIG: AgentConfig = { config: undefined, version: undefined }
 
 /**
@@ -46,13 +50,14 @@ export class ConnectionPool implements ManagedPool {
   readonly agent: string
   readonly metrics: AgentMetrics
   readonly whenReady: Promise<void>
+  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
   readonly #healthSettings: HealthSettings
   readonly #group: EjectionGroup
   readonly #breaker: BreakerGate
   readonly #counters: PoolCounters
-  readonly #sessions: StickySessions | undefined
   readonly #room: WaitingRoom
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
@@ -65,12 +70,15 @@ export class ConnectionPool implements ManagedPool {
   #visitAt = Number.POSITIVE_INFINITY
   #drained: Promise<void> | undefined
   #becomeReady!: () => void
+  readonly #onReady: ((live: LiveConnection) => void) | undefined
+  #isStarted = false
 
   constructor(parts: ConnectionPoolParts) {
     const { agent, settings, around, nextDialer, successorOf: old } = parts
     const { random, probe, clock } = around
     this.agent = agent
     this.#around = around
+    this.#onReady = parts.onReady
     this.#settings = settings
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
@@ -78,13 +86,16 @@ export class ConnectionPool implements ManagedPool {
     this.#roster = new Roster(strategyNamed(settings.strategy), random)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
     this.metrics = old?.metrics ?? new AgentMetrics(agent)
-    this.#breaker = old === undefined ? new BreakerGate(agent, settings.breaker, random, probe) : old.#breaker
+    this.#breaker =
+      old !== undefined && isSame(old.#settings.breaker, settings.breaker)
+        ? old.#breaker
+        : new BreakerGate(agent, settings.breaker, random, probe)
     this.#counters = old === undefined ? new PoolCounters() : old.#counters
     if (settings.strategy !== 'ring-hash') {
-      this.#sessions =
-        old === undefined || old.#sessions === undefined
-          ? new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe)
-          : old.#sessions
+      this.sessions =
+        old?.sessions !== undefined && isSame(old.#settings.sessions, settings.sessions)
+          ? old.sessions
+          : new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe, old?.sessions)
     }
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(clock.now())
@@ -96,7 +107,7 @@ export class ConnectionPool implements ManagedPool {
   }
 
   get visitAt(): number {
-    return this.#room.size > 0 ? 0 : this.#visitAt
+    return this.#room.size > 0 || this.sessions?.isDirty === true ? 0 : this.#visitAt
   }
 
   get configPushes(): readonly ConfigPush[] {
@@ -104,12 +115,14 @@ export class ConnectionPool implements ManagedPool {
   }
 
   start(): void {
-    void this.#sessions?.load()
+    if (this.#isStarted) return
+    this.#isStarted = true
+    void this.sessions?.load()
     this.#keeper?.start()
   }
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
-    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.#refusal() ?? 'full'
+    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.refusal() ?? 'full'
     return this.#lease(hints)
   }
 
@@ -117,6 +130,7 @@ export class ConnectionPool implements ManagedPool {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
     if (refused !== undefined) this.#counters.overflows++
+    else if (this.#changedSince(waiter)) queueMicrotask(() => this.#serveAll())
     return refused
   }
 
@@ -149,6 +163,7 @@ export class ConnectionPool implements ManagedPool {
       epoch: incarnation?.epoch ?? 0,
     })
     for (const old of replaced) this.#retire(old)
+    if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
     this.#room.serve(live)
     return undefined
   }
@@ -162,7 +177,7 @@ export class ConnectionPool implements ManagedPool {
 
   pushConfig(config: unknown, version?: string): ConfigPush {
     this.#config = { config, version }
-    const push = this.#pusher.push(config, version, this.#roster.ready)
+    const push = this.#pusher.push(this.#config, this.#roster.ready)
     this.#visitAt = 0
     return push
   }
@@ -180,7 +195,7 @@ export class ConnectionPool implements ManagedPool {
 
   visit(now: number): void {
     this.#owner.now = now
-    let nextAt = Number.POSITIVE_INFINITY
+    let nextAt = now + VISIT_MS
     let due: LiveConnection | undefined
     let retiring = 0
     for (const live of this.#roster.all) {
@@ -190,10 +205,10 @@ export class ConnectionPool implements ManagedPool {
     }
     if (due !== undefined && retiring === 0) this.#keeper?.replace(due.origin.slot!)
     this.metrics.expire(now)
-    if (this.#sessions?.visit(now) === true || due !== undefined) nextAt = now
+    if (this.sessions?.visit(now) === true || due !== undefined) nextAt = now
     this.#visitAt = nextAt
     /* Trials fall due and reports run out by time alone. */
-    if (this.#room.size > 0) for (const live of this.#roster.ready) this.#room.serve(live)
+    this.#serveAll()
   }
 
   snapshot(): PoolSnapshot {
@@ -208,7 +223,7 @@ export class ConnectionPool implements ManagedPool {
       waiting: this.#room.size,
       breaker: this.#breaker.state(now),
       ...this.#counters.snapshot(now),
-      sessions: this.#sessions?.table.size ?? 0,
+      sessions: this.sessions?.table.size ?? 0,
       connections,
     }
   }
@@ -220,7 +235,7 @@ export class ConnectionPool implements ManagedPool {
     const leaving = [...this.#roster.all]
     this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
-    await this.#sessions?.flush()
+    await this.sessions?.flush()
   }
 
   #lease(hints: LeaseHints): LiveConnection | Refusal {
@@ -229,12 +244,24 @@ export class ConnectionPool implements ManagedPool {
     if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     const { sessionKey } = hints
-    if (sessionKey !== undefined && this.#sessions !== undefined) {
-      return this.#leaseSession(hints, sessionKey, this.#sessions, now)
+    if (sessionKey !== undefined && this.sessions !== undefined) {
+      return this.#leaseSession(hints, sessionKey, this.sessions, now)
     }
     const live = this.#roster.pick(hints)
-    if (live === undefined) return this.#refusal() ?? 'full'
+    if (live === undefined) return this.refusal() ?? 'full'
     return this.#breaker.admit(now) ? live.take() : 'breaker-open'
+  }
+
+  /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
+  #changedSince(waiter: LeaseWaiter): boolean {
+    if (!this.#breaker.wouldAdmit(this.#owner.now)) return true
+    if (waiter.pinnedTo === 0) return this.refusal() === undefined
+    const live = this.#roster.find(waiter.pinnedTo)
+    return live === undefined || (live.hasRoom && !live.isPaused)
+  }
+
+  #serveAll(): void {
+    if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
   }
 
   #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
@@ -255,13 +282,14 @@ export class ConnectionPool implements ManagedPool {
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
     const live = wanted ?? this.#roster.pick(hints)
-    if (live === undefined) return this.#refusal() ?? 'full'
+    if (live === undefined) return this.refusal() ?? 'full'
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
     return live.take()
   }
 
-  #refusal(): Refusal | undefined {
+  /** Why a caller with no wishes would not get a connection now; undefined: it would. */
+  refusal(): Refusal | undefined {
     return this.#drained === undefined ? this.#roster.refusal() : 'draining'
   }
 
@@ -283,6 +311,7 @@ export class ConnectionPool implements ManagedPool {
     this.#counters.connected++
     this.#visitAt = Math.min(this.#visitAt, live.visit(now))
     this.#becomeReady()
+    this.#onReady?.(live)
     probe.connectionOpened?.(this.agent, live.id, connection.transport, connection.peer)
     return live
   }
@@ -295,14 +324,14 @@ export class ConnectionPool implements ManagedPool {
     this.#room.release(connection)
   }
 
-  #onDialed(slot: Slot, connection: Connection, dialer: Dialer): void {
+  #onDialed(slot: Slot, connection: Connection): void {
     const { random, clock } = this.#around
     const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
     const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
     const live = this.#admit(connection, {
       ...this.#origin(),
       slot,
-      home: dialer.endpoint,
+      home: connection.peer,
       instance: undefined,
       epoch: 0,
       retireAt: clock.now() + shortened(maxConnectionAgeMs),
@@ -311,8 +340,7 @@ export class ConnectionPool implements ManagedPool {
     const replaced = this.#keeper!.filled(slot)
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
-    if (this.#dialledWith.get(slot) !== this.#config)
-      this.#pusher.push(this.#config.config, this.#config.version, [live])
+    if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
     this.#room.serve(live)
   }
 
@@ -337,7 +365,7 @@ export class ConnectionPool implements ManagedPool {
         this.#dialledWith.set(slot, this.#config)
         return nextDialer(this.#config)
       },
-      onDialed: (slot, connection, dialer) => this.#onDialed(slot, connection, dialer),
+      onDialed: (slot, connection) => this.#onDialed(slot, connection),
       onDialFailed: (endpoint, error, retryInMs) => {
         this.#counters.dialFailures++
         probe.dialFailed?.(this.agent, endpoint, error.message, retryInMs)
@@ -373,9 +401,11 @@ export class ConnectionPool implements ManagedPool {
       onRoom: (live) => room.serve(live),
       onEjected: () => void this.#counters.ejections++,
       onGone: (live, reason) => this.#onGone(live, reason),
-      onHealth: (live, { state, message }) => {
-        const said = message === undefined ? state : `${state}: ${message}`
-        if (state !== 'healthy') probe.agentLog?.(this.agent, 'warn', `connection ${live.id} reports ${said}`)
+      onHealthChanged: (live, { state, message }) => {
+        this.#visitAt = 0
+        const said = message === undefined || message === '' ? state : `${state}: ${message}`
+        const level = state === 'healthy' ? 'info' : 'warn'
+        probe.agentLog?.(this.agent, level, `connection ${live.id} reports ${said}`)
       },
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
@@ -387,4 +417,8 @@ export class ConnectionPool implements ManagedPool {
     }
     return owner
   }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

@@ -15,7 +15,7 @@ export interface SlotHost {
   readonly stableAfterMs: number
   /** The dialer of the next attempt; may look up names first. */
   nextDialer(slot: Slot): Dialer | Promise<Dialer>
-  onDialed(slot: Slot, connection: Connection, dialer: Dialer): void
+  onDialed(slot: Slot, connection: Connection): void
   onDialFailed(endpoint: string, error: WeirError, retryInMs: number): void
 }
 
@@ -117,7 +117,7 @@ export class Slot {
     }
     state.watchdog.cancel()
     this.#state = { is: 'filled', since: this.#host.clock.now() }
-    this.#host.onDialed(this, connection, dialer)
+    this.#host.onDialed(this, connection)
   }
 
   #fail(attempt: AbortController, endpoint: string, error: WeirError): void {

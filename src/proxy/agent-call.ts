@@ -10,6 +10,7 @@ import type { PooledConnection } from '../pool/pooled-connection.ts'
 import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
+import type { Hedge } from './layers/hedge.ts'
 import { type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
@@ -50,6 +51,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /** Clock milliseconds; the event is sent in the turn that leases. 0: no connection yet. */
   leasedAt = 0
   attempts = 0
+  hedge: Hedge | null = null
+  /** Counted among the events that measured load limits. */
+  isCounted = false
+  /** The reply came over another connection than the lease's. */
+  wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
@@ -120,7 +126,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   take(connection: PooledConnection, now: number): void {
     this.connection = connection
     this.leasedAt = now
-    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, connection.id, now)
+    this.pin(now)
+  }
+
+  /** Later events of the request go to this call's connection. */
+  pin(now: number): void {
+    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, this.connection!.id, now)
   }
 
   /** Goes on behind the layer that held the call. No-op once settled. */
@@ -129,6 +140,15 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.wasHeld = true
     this.#depth++
     this.advance()
+  }
+
+  /** A hedge was answered first: its answer counts, and this call's own connection is told to stop. */
+  overtake(reply: AgentReply): void {
+    if (this.isPending && this.connection!.connection.abandon(this)) {
+      this.connection!.connection.cancel(this.correlationId, 'manual')
+      this.wasOvertaken = true
+    }
+    this.onReply(reply)
   }
 
   onReply(reply: AgentReply): void {
@@ -197,6 +217,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
   /** How the lease ended, for health and statistics. */
   get leaseOutcome(): LeaseOutcome {
+    if (this.wasOvertaken) return 'cancelled'
     if (this.error === null) return 'replied'
     switch (this.error.code) {
       case 'TIMEOUT':

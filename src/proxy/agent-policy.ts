@@ -21,6 +21,8 @@ export interface AgentPolicy {
   /** Milliseconds that `onPause: wait` waits at most. */
   readonly flowWaitMs: number
   readonly onLimit: LimitMode
+  /** Milliseconds without an answer after which header events are asked on a second connection; absent: never. */
+  readonly hedgeAfterMs?: number | undefined
   /** How bodies are shown to this agent; used only for the body kinds in `events`. */
   readonly body: BodyPlan
 }

@@ -8,9 +8,12 @@ import { affinityLayer } from './layers/affinity.ts'
 import { deadlineLayer } from './layers/deadline.ts'
 import { failoverLayer } from './layers/failover.ts'
 import { failureModeLayer } from './layers/failure-mode.ts'
+import { hedgeLayer } from './layers/hedge.ts'
 import { limitLayer } from './layers/limit.ts'
+import { overloadLayer } from './layers/overload.ts'
 import { sendLayer } from './layers/send.ts'
 import { traceLayer } from './layers/trace.ts'
+import type { ConcurrencyGate } from './limits/concurrency-gate.ts'
 import type { LimitGate } from './limits/limit-gate.ts'
 
 /** What the layers need from outside. */
@@ -20,6 +23,8 @@ export interface PipelineParts {
   readonly probe: Probe
   /** Undefined: nothing is limited or banned. */
   readonly limits: LimitGate | undefined
+  /** Absent: measured load limits nothing. */
+  readonly overload?: ConcurrencyGate | undefined
   /** Milliseconds a request may sit idle before its pins no longer hold. Default 300,000, the protocol's. */
   readonly affinityIdleTtlMs?: number
 }
@@ -30,17 +35,19 @@ const DEFAULT_AFFINITY_IDLE_TTL_MS = 300_000
 export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeline {
   const { clock, wheel, probe, limits } = parts
   const watched = probe.agentCall !== undefined || probe.bypass !== undefined
+  const inner: Pipeline = [acquireLayer(wheel, clock), sendLayer]
   const layers: readonly (Layer | undefined)[] = [
     deadlineLayer(wheel),
     watched ? traceLayer(probe, clock) : undefined,
     failureModeLayer,
+    parts.overload === undefined ? undefined : overloadLayer(parts.overload, clock),
     limits === undefined ? undefined : limitLayer(limits),
     policy.events.size > 1
       ? affinityLayer(clock, parts.affinityIdleTtlMs ?? DEFAULT_AFFINITY_IDLE_TTL_MS)
       : undefined,
+    policy.hedgeAfterMs === undefined ? undefined : hedgeLayer(wheel, clock, inner),
     failoverLayer,
-    acquireLayer(wheel, clock),
-    sendLayer,
+    ...inner,
   ]
   return layers.filter((layer) => layer !== undefined)
 }

@@ -29,10 +29,11 @@ const EXAMPLES = 'unix:/run/agent.sock, grpc://host:port, grpcs://host:port or v
  */
 export function parseEndpoint(text: string): Endpoint {
   if (text.startsWith('v1:')) return { kind: 'v1', path: pathOf(text, text.slice(3)) }
+  if (text.startsWith('unix:')) return { kind: 'uds', path: pathOf(text, text) }
   const scheme = /^([a-z]+:)\/\//.exec(text)?.[1]
   const security = scheme === undefined ? undefined : GRPC_SCHEMES[scheme]
   if (security !== undefined) return { kind: 'grpc', security, ...authorityOf(text) }
-  if (scheme === undefined && (text.startsWith('unix:') || text.startsWith('/') || text.endsWith('.sock')))
+  if (scheme === undefined && (text.startsWith('/') || text.endsWith('.sock')))
     return { kind: 'uds', path: pathOf(text, text) }
   const hint = /^[^/]+:\d+$/.test(text) ? `; write grpc://${text}` : ''
   throw invalid(text, `is not an endpoint${hint}`, EXAMPLES)
@@ -53,11 +54,19 @@ export function parseBindAddress(text: string): BindAddress {
 const MAX_SOCKET_PATH_BYTES = 107
 
 function pathOf(text: string, value: string): string {
-  const path = value.startsWith('unix://') ? value.slice(7) : value.startsWith('unix:') ? value.slice(5) : value
+  const path = value.startsWith('unix://')
+    ? value.slice(7)
+    : value.startsWith('unix:')
+      ? value.slice(5)
+      : value
   if (path === '') throw invalid(text, 'names no socket file', 'unix:/run/agent.sock')
   const length = Buffer.byteLength(path)
   if (length > MAX_SOCKET_PATH_BYTES)
-    throw invalid(text, `is ${length} bytes long, a socket path has at most ${MAX_SOCKET_PATH_BYTES}`, 'a shorter path')
+    throw invalid(
+      text,
+      `is ${length} bytes long, a socket path has at most ${MAX_SOCKET_PATH_BYTES}`,
+      'a shorter path',
+    )
   return path
 }
 

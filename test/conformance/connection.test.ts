@@ -1,4 +1,4 @@
-import { TRANSPORTS } from './support/transports.ts'
 import { everyConnection } from './every-connection.ts'
+import { TRANSPORTS } from './support/transports.ts'
 
 for (const transport of TRANSPORTS) everyConnection(transport)

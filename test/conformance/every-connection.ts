@@ -139,10 +139,13 @@ export function everyConnection(of: TransportCase): void {
       link.sendHealth({ agentId: 'waf', state: 'healthy', timestampMs: 11 })
       await eventually('the last report arrives', () => observed.health.length === 2)
       assert.equal(observed.health[0]?.state, 'degraded')
-      assert.deepEqual(observed.flow.map(({ action, correlationId }) => [action, correlationId]), [
-        ['pause', undefined],
-        ['resume', 'c-9'],
-      ])
+      assert.deepEqual(
+        observed.flow.map(({ action, correlationId }) => [action, correlationId]),
+        [
+          ['pause', undefined],
+          ['resume', 'c-9'],
+        ],
+      )
       assert.equal(observed.metrics[0]?.counters[0]?.value, 3)
       assert.equal(observed.updates[0]?.update.type, 'request-reload')
       assert.equal(observed.logs.length, of.isGrpc ? 1 : 0)
@@ -286,7 +289,9 @@ export function everyConnection(of: TransportCase): void {
       const connection = await (await of.rig(t, agent)).connect()
       const observed = new Observed()
       connection.observe(observed)
-      const waiting = Array.from({ length: 40 }, (_, index) => ask(connection, requestHeaders(`c-${index % 7}`)))
+      const waiting = Array.from({ length: 40 }, (_, index) =>
+        ask(connection, requestHeaders(`c-${index % 7}`)),
+      )
       const ping = failureOf(() => connection.configure({}, undefined, 5000))
       agent.applyConfiguration = () => new Promise(() => {})
       await eventually('the events arrive', () => agent.events.length === 40)
@@ -374,7 +379,10 @@ export function everyConnection(of: TransportCase): void {
         link.reply(reply(event.correlationId, { kind: 'block', status: 403, body: text }))
       const connection = await (await of.rig(t, agent)).connect()
       const event = { ...eventOf('request-body-chunk', 'c-1'), data: Buffer.alloc(2_000_000, 7) }
-      const all = Array.from({ length: 4 }, () => ask(connection, event as ReturnType<typeof eventOf>).outcome)
+      const all = Array.from(
+        { length: 4 },
+        () => ask(connection, event as ReturnType<typeof eventOf>).outcome,
+      )
       for (const { decision } of await soon('the replies', Promise.all(all), 15_000))
         assert.equal(decision.kind === 'block' && decision.body?.length, text.length)
       await connection.close()

@@ -48,7 +48,7 @@ function countingAgent() {
 peerTest('the reference pool drives an SDK agent over a Unix socket', async (t, peers) => {
   const { agent, seen } = countingAgent()
   const running = await serveUds(join(await temporaryFolder(t), 'sdk.sock'), agent)
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   assertAllAnswered(await runReferencePool(t, peers.pool, running.address), seen())
   await eventually('nothing is left running', () => running.inFlight === 0)
 })
@@ -56,7 +56,7 @@ peerTest('the reference pool drives an SDK agent over a Unix socket', async (t, 
 peerTest('the reference pool drives an SDK agent over gRPC', async (t, peers) => {
   const { agent, seen } = countingAgent()
   const running = await serveGrpc('127.0.0.1:0', agent)
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   assertAllAnswered(await runReferencePool(t, peers.pool, `http://127.0.0.1:${running.port}`), seen())
 })
 
@@ -65,7 +65,7 @@ const behindOf = (path: string) => ({ behind: { dialer: () => udsDialer(path, HA
 peerTest('the reference pool takes Weir as its agent over gRPC, an SDK agent behind it', async (t, peers) => {
   const { agent, seen } = countingAgent()
   const running = await serveUds(join(await temporaryFolder(t), 'behind.sock'), agent)
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   const path = running.address.replace('unix:', '')
   const { frontEnd, dispatcher } = await liveWeir(t, behindOf(path), { only: ['behind'] })
   const listener = await listenGrpc('127.0.0.1:0', frontEnd.agentEnd)

@@ -4,6 +4,7 @@ import { TimerWheel } from '../../src/core/timer-wheel.ts'
 import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
 import type { AgentPolicy, ChainAgent } from '../../src/proxy/agent-policy.ts'
 import { AgentChain } from '../../src/proxy/chain.ts'
+import type { ConcurrencyGate } from '../../src/proxy/limits/concurrency-gate.ts'
 import type { LimitGate } from '../../src/proxy/limits/limit-gate.ts'
 import type { RequestScope } from '../../src/proxy/request-scope.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -40,11 +41,22 @@ export class Bench {
   readonly dispatcher: AgentDispatcher
 
   constructor(
-    parts: { readonly probe?: Probe; readonly limits?: LimitGate; readonly maxOpenRequests?: number } = {},
+    parts: {
+      readonly probe?: Probe
+      readonly limits?: LimitGate
+      readonly maxOpenRequests?: number
+      readonly overload?: ConcurrencyGate
+    } = {},
   ) {
     const { maxOpenRequests } = parts
     this.dispatcher = new AgentDispatcher(
-      { clock: this.clock, wheel: this.wheel, probe: parts.probe ?? SILENT, limits: parts.limits },
+      {
+        clock: this.clock,
+        wheel: this.wheel,
+        probe: parts.probe ?? SILENT,
+        limits: parts.limits,
+        overload: parts.overload,
+      },
       maxOpenRequests === undefined ? {} : { maxOpenRequests },
     )
   }

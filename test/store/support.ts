@@ -16,16 +16,28 @@ export async function openStore(test: TestContext, options: Partial<StoreOptions
 }
 
 const HOLD = `
-const database = new (require('better-sqlite3'))(process.argv[1])
-database.pragma('locking_mode = EXCLUSIVE')
+const [path, isExclusive] = process.argv.slice(1)
+const database = new (require('better-sqlite3'))(path)
+if (isExclusive === 'yes') database.pragma('locking_mode = EXCLUSIVE')
 database.exec('BEGIN EXCLUSIVE')
 process.stdout.write('held')
 process.stdin.resume().on('end', () => { database.exec('ROLLBACK'); database.close() })
 `
 
-/** Another process that holds the file exclusively until the returned function was called and resolved. */
-export async function holdExclusively(test: TestContext, path: string): Promise<() => Promise<void>> {
-  const child = spawn(process.execPath, ['-e', HOLD, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+/** Another process that lets nobody open the file until the returned function was called and resolved. */
+export function holdExclusively(test: TestContext, path: string): Promise<() => Promise<void>> {
+  return hold(test, path, 'yes')
+}
+
+/** Another process that lets nobody write until the returned function was called and resolved. */
+export function holdWriteLock(test: TestContext, path: string): Promise<() => Promise<void>> {
+  return hold(test, path, 'no')
+}
+
+async function hold(test: TestContext, path: string, isExclusive: string): Promise<() => Promise<void>> {
+  const child = spawn(process.execPath, ['-e', HOLD, path, isExclusive], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   test.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   return async () => {

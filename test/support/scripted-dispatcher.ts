@@ -8,6 +8,15 @@ import type { Dispatcher } from '../../src/proxy/dispatcher.ts'
 import { type RequestFactsIn, RequestScope } from '../../src/proxy/request-scope.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
 
+/** The event type whose `kind` may be `Kind`. */
+type EventOf<Kind extends EventKind> = AgentEvent extends infer Event
+  ? Event extends AgentEvent
+    ? Kind extends Event['kind']
+      ? Event
+      : never
+    : never
+  : never
+
 /** What to answer to an event; undefined: a plain allow. */
 export type Script = (event: AgentEvent) => Partial<Verdict> | Promise<Partial<Verdict>> | undefined
 
@@ -106,7 +115,8 @@ export class ScriptedDispatcher implements Dispatcher {
     return Promise.resolve()
   }
 
-  of<Kind extends EventKind>(kind: Kind): Extract<AgentEvent, { kind: Kind }>[] {
-    return this.events.filter((event): event is Extract<AgentEvent, { kind: Kind }> => event.kind === kind)
+  /** The events of one kind, in order. */
+  of<Kind extends EventKind>(kind: Kind): EventOf<Kind>[] {
+    return this.events.filter((event): event is EventOf<Kind> => event.kind === kind)
   }
 }

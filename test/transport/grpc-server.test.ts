@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { plainAllow } from '../../src/core/reply.ts'
+import { plainAllow, reply } from '../../src/core/reply.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
 import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import type { ProxyCodec } from '../../src/wire/codec.ts'
@@ -22,7 +22,13 @@ function bytesOf(...writes: ((codec: ProxyCodec, out: ByteWriter) => void)[]): B
 
 const handshake = (of: ProxyCodec, out: ByteWriter): void =>
   of.writeHandshake(
-    { supportedVersions: [2, 1], proxyId: 'raw', proxyVersion: '1', config: undefined, supportedEncodings: [] },
+    {
+      supportedVersions: [2, 1],
+      proxyId: 'raw',
+      proxyVersion: '1',
+      config: undefined,
+      supportedEncodings: [],
+    },
     out,
   )
 const ping = (of: ProxyCodec, out: ByteWriter): void => of.writePing(7, 1, out)
@@ -117,7 +123,9 @@ test('a configuration that is no JSON ends the stream and is not taken for appli
   const agent = new ScriptedAgent()
   const call = new Call(await served(t, agent), `${SERVICE}/ProcessStream`)
   /* configure { config_json: "{" }, then a ping. */
-  call.stream.write(Buffer.concat([bytesOf(handshake), Buffer.from('000000000552030a017b', 'hex'), bytesOf(ping)]))
+  call.stream.write(
+    Buffer.concat([bytesOf(handshake), Buffer.from('000000000552030a017b', 'hex'), bytesOf(ping)]),
+  )
   await eventually('the end', () => call.status !== undefined)
   assert.notEqual(call.status, '0')
   assert.equal(agent.configurations.length, 0)
@@ -242,3 +250,23 @@ test('a client that does not speak HTTP/2 is dropped', async (t) => {
   await eventually('the socket is closed', () => isClosed)
 })
 
+test('an agent stops reading while its proxy does not take the replies', async (t) => {
+  const agent = new ScriptedAgent()
+  const body = 'x'.repeat(100_000)
+  agent.answer = (event, link) => link.reply(reply(event.correlationId, { kind: 'block', status: 403, body }))
+  const call = new Call(await served(t, agent), `${SERVICE}/ProcessStream`)
+  call.stream.write(bytesOf(handshake))
+  await eventually('the handshake', () => call.received.length > 0)
+  call.stream.pause()
+  const event = bytesOf((of, out) => of.writeEvent(requestHeaders('c-1'), out))
+  const total = 20_000
+  for (let index = 0; index < total; index++) call.stream.write(event)
+  await eventually('the link is full', () => agent.links[0]?.isWritable === false)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.ok(agent.events.length < total / 2, `${agent.events.length} events were read`)
+  agent.answer = (seen, link) => link.reply(plainAllow(seen.correlationId))
+  call.stream.removeAllListeners('data')
+  call.stream.on('data', () => {})
+  call.stream.resume()
+  await eventually('everything is read in the end', () => agent.events.length === total, 10_000)
+})

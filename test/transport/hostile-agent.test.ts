@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Connection, HandshakeOptions } from '../../src/transport/connection.ts'
-import { udsDialer, type UdsDialerOptions } from '../../src/transport/uds/uds-dialer.ts'
+import { type UdsDialerOptions, udsDialer } from '../../src/transport/uds/uds-dialer.ts'
 import { ask, failureOf, Observed, soon } from '../conformance/support/observed.ts'
 import { requestHeaders } from '../conformance/support/sample-events.ts'
 import { HANDSHAKE, never } from '../conformance/support/transports.ts'
@@ -90,8 +90,8 @@ const REFUSALS: readonly [title: string, answer: Buffer, code: string, message: 
   ['a registration instead of a handshake is refused', frame(0x01, registration()), 'PROTOCOL_ERROR', /turn/],
   ['a handshake that is not JSON is refused', frame(0x02, Buffer.from('{oops')), 'PROTOCOL_ERROR', /./],
   ['a frame of length 0 is refused', Buffer.alloc(4), 'PROTOCOL_ERROR', /length 0/],
-  ['a huge handshake is refused at its length', Buffer.from([0, 2, 0, 0, 2]), 'TOO_LARGE', /65536/],
-  ['an agent of HTTP is refused', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'TOO_LARGE', /./],
+  ['a huge handshake is refused at its length', Buffer.from([0, 2, 0, 0, 2]), 'PROTOCOL_ERROR', /65536/],
+  ['an agent of HTTP is refused', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'PROTOCOL_ERROR', /./],
 ]
 
 for (const [title, answer, code, message] of REFUSALS) {

@@ -183,7 +183,9 @@ test('a configuration is answered with its id: allow when applied, block when re
   client.socket.write(Buffer.concat([hello(), configure('k-0', { a: 1 }), configure('k-1', null)]))
   await eventually('both answers', () => client.frames.length === 3)
   const idOf = (index: number): unknown =>
-    ((client.json(index)['audit'] as Record<string, unknown>)['custom'] as Record<string, unknown>)['correlation_id']
+    ((client.json(index)['audit'] as Record<string, unknown>)['custom'] as Record<string, unknown>)[
+      'correlation_id'
+    ]
   assert.equal(client.json(1)['decision'], 'allow')
   assert.equal(idOf(1), 'k-0')
   assert.match(JSON.stringify(client.json(2)['decision']), /block.*500.*nothing to apply/)

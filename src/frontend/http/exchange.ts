@@ -108,6 +108,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { chain } = this.route
     this.scope = this.#front.dispatcher.open(chain, this)
     this.route.target.use()
+    this.#front.openExchanges++
     this.response.owner = this
     if (!chain.wants('request-headers')) {
       this.#requestSide.start()
@@ -307,7 +308,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
 
   #writeHead(status: number, fields: string[]): void {
     this.#addOwnFields(fields)
-    if (!this.#front.settings.keepAlive) this.response.shouldKeepAlive = false
+    if (!this.#front.settings.keepAlive || this.#front.isDraining) this.response.shouldKeepAlive = false
     this.response.writeHead(status, fields)
   }
 
@@ -369,6 +370,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
       wheel.arm(this, due)
       return
     }
+    this.response.shouldKeepAlive = false
     this.fail(new WeirError('TIMEOUT', `the client did nothing for ${settings.bodyIdleTimeoutMs} ms`), 408)
   }
 
@@ -401,6 +403,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
       responseBodySize: this.#tunnel?.upstreamBytes ?? this.#responseSide.sentBytes,
       upstreamAttempts: this.#call === undefined ? 0 : 1,
     })
+    if (--this.#front.openExchanges === 0) this.#front.onLastExchange?.()
   }
 
   #tooLate(which: 'request' | 'response'): void {

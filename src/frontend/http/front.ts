@@ -26,6 +26,12 @@ export interface Front {
   readonly trusted: TrustedProxies
   /** Swapped as a whole; a request keeps the route it was matched to. */
   routes: RouteTable<LiveRoute>
+  /** Exchanges begun and not over. */
+  openExchanges: number
+  /** Set while somebody waits for the last of them. */
+  onLastExchange: (() => void) | undefined
+  /** Responses end their connections from now on. */
+  isDraining: boolean
   /** WebSocket connections open now. */
   readonly tunnels: Set<Tunnel>
 }

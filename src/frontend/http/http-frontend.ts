@@ -31,6 +31,8 @@ export interface HttpFrontendParts {
 
 /** How often Node looks for clients that are late with a request head, milliseconds. */
 const HEAD_CHECK_MS = 500
+/** How often a draining front end looks for idle connections, milliseconds. */
+const IDLE_SWEEP_MS = 50
 
 /**
  * A streaming reverse proxy that asks agents about every request and response on the way. Routes can be
@@ -56,6 +58,9 @@ export class HttpFrontend {
       ids: new CorrelationIds(),
       trusted: new TrustedProxies(settings.trustedProxies),
       routes: new RouteTable<LiveRoute>([]),
+      openExchanges: 0,
+      onLastExchange: undefined,
+      isDraining: false,
       tunnels: new Set(),
     }
     this.#isTrusted = (address) => this.#front.trusted.has(address)
@@ -122,16 +127,25 @@ export class HttpFrontend {
   }
 
   async #drain(timeoutMs: number): Promise<void> {
+    this.#front.isDraining = true
     const closed = new Promise<void>((resolve) => {
       if (this.#server.listening) this.#server.close(() => resolve())
       else resolve()
     })
-    this.#server.closeIdleConnections()
+    /* Connections whose response was already under way become idle later. */
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), IDLE_SWEEP_MS)
     for (const tunnel of this.#front.tunnels) tunnel.drain()
     const timer = this.#front.clock.setTimer(timeoutMs, () => this.#cut())
     if (timeoutMs === 0) this.#cut()
     await closed
     timer.cancel()
+    clearInterval(sweep)
+    /* The ends of the last connections may still have to be reported. */
+    if (this.#front.openExchanges > 0) {
+      await new Promise<void>((resolve) => {
+        this.#front.onLastExchange = resolve
+      })
+    }
     this.#front.wheel.close()
     await Promise.all(Array.from(this.#upstreams.values(), (upstream) => upstream.destroy()))
   }
@@ -188,8 +202,8 @@ export class HttpFrontend {
     }
     const peer = peerOf(request.socket, this.#isTrusted)
     const exchange = new Exchange(this.#front, route, target, host, request, response, peer, offer)
-    /* After an offer to upgrade that is ignored, Node's parser reads no further request. */
-    if (this.#drained !== undefined || shape.upgrade !== undefined) response.shouldKeepAlive = false
+    /* After an offer to upgrade that is ignored Node's parser reads no further request. */
+    if (shape.upgrade !== undefined) response.shouldKeepAlive = false
     try {
       exchange.begin()
     } catch (thrown) {

@@ -22,8 +22,10 @@ export interface CourierOptions {
   readonly timeoutMs: number
 }
 
-/** Asks in one call: small enough to encode in a fraction of a millisecond. */
+/** Asks in one call that checks wait for. */
 const BATCH = 256
+/** Asks in one call behind them: encoded and decoded in a fraction of a millisecond. */
+const LATER_BATCH = 128
 /** Calls on their way for waiting checks; more are queued. */
 const URGENT_CALLS = 4
 const TRIAL: Omit<LeaseAsk, 'atMs'> = {
@@ -84,9 +86,9 @@ export class LeaseCourier {
     return this.#lastError
   }
 
-  /** Checkpoints and returns not sent yet. */
+  /** Asks that wait to be sent, and calls on their way. */
   get backlog(): number {
-    return this.#later.length - this.#laterHead
+    return this.#laterCount + this.#urgent.length + this.#urgentCalls + Number(this.#isSendingLater)
   }
 
   /** Asks as soon as this turn ends; in this turn if the store is immediate. */
@@ -164,9 +166,9 @@ export class LeaseCourier {
       this.#deliver(batch, () => this.#urgentCalls--)
     }
     if (this.#isSendingLater) return
-    const before = this.backlog
+    const before = this.#laterCount
     const batch = this.#takeLater()
-    const answered = before - this.backlog
+    const answered = before - this.#laterCount
     if (batch.length > 0) {
       this.#isSendingLater = true
       this.#deliver(batch, () => {
@@ -180,12 +182,16 @@ export class LeaseCourier {
   }
 
   get #isQuiet(): boolean {
-    return this.backlog === 0 && !this.#isSendingLater && this.#urgentCalls === 0 && this.#urgent.length === 0
+    return this.backlog === 0
+  }
+
+  get #laterCount(): number {
+    return this.#later.length - this.#laterHead
   }
 
   #takeLater(): CachedBucket[] {
     const batch: CachedBucket[] = []
-    while (batch.length < BATCH && this.#laterHead < this.#later.length) {
+    while (batch.length < LATER_BATCH && this.#laterHead < this.#later.length) {
       const bucket = this.#later[this.#laterHead++]!
       if (bucket.askState === 'queued') batch.push(bucket)
     }
@@ -211,7 +217,7 @@ export class LeaseCourier {
         else this.#host.granted(bucket, outcome[index]!)
       }
       /* A turn of the event loop between slices lets traffic pass. */
-      if (this.backlog > 0 && this.#urgent.length === 0) setImmediate(() => this.#pump())
+      if (this.#laterCount > 0 && this.#urgent.length === 0) setImmediate(() => this.#pump())
       else this.#pump()
     })
   }

@@ -25,7 +25,7 @@ export interface LimiterStats {
     readonly isFailing: boolean
     readonly failures: number
     readonly lastError: string | undefined
-    /** Asks not sent yet. */
+    /** Asks not sent yet, and calls not answered yet. */
     readonly backlog: number
     /** Buckets in the store at the last count; undefined: not counted yet. */
     readonly rows: number | undefined

@@ -26,6 +26,7 @@ export class MemoryLimitStore {
   readonly isImmediate = true
   readonly #maxRows: number
   readonly #rows = new Map<string, LeaseRow>()
+  #sweep = this.#rows.keys()
   readonly #bans = new Map<string, MemoryBanRecord>()
   #history: MemoryBanRecord[] = []
   #revision = 0
@@ -40,14 +41,19 @@ export class MemoryLimitStore {
       const { row, grant } = settleRow(this.#rows.get(ask.key), ask, time)
       this.#rows.delete(ask.key)
       this.#rows.set(ask.key, row)
-      if (this.#rows.size > this.#maxRows) {
-        for (const oldest of this.#rows.keys()) {
-          this.#rows.delete(oldest)
-          break
-        }
-      }
+      if (this.#rows.size > this.#maxRows) this.#forgetOne()
       return grant
     })
+  }
+
+  /* One iterator goes round: a new one would walk over every hole that deleted rows left at the front. */
+  #forgetOne(): void {
+    let next = this.#sweep.next()
+    if (next.done === true) {
+      this.#sweep = this.#rows.keys()
+      next = this.#sweep.next()
+    }
+    if (next.done !== true) this.#rows.delete(next.value)
   }
 
   changeBan(change: MemoryBanChange): Promise<MemoryBanRecord> {

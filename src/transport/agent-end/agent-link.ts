@@ -178,7 +178,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error))
       return
     }
     if (this.#state === 'open' && !this.#out.isWritable) this.#channel.pause()
@@ -189,7 +189,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.end()
     } catch (error) {
-      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error))
       return
     }
     this.#shut(reason ?? new WeirError('CONNECTION_LOST', `${this.peer} closed the connection`))
@@ -214,7 +214,9 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       protocolVersion: success ? PROTOCOL_VERSION : 0,
       capabilities: this.#options.capabilities(),
       success,
-      error: success ? undefined : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
+      error: success
+        ? undefined
+        : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
       encoding,
     }
     this.#codec.writeHandshakeResponse(response, this.#out.open())
@@ -310,7 +312,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       try {
         handle()
       } catch (error) {
-        this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+        this.#shut(WeirError.from(error))
         return
       }
     }

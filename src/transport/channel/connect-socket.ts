@@ -1,4 +1,4 @@
-import { type NetConnectOpts, type Socket, connect } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { WeirError } from '../../core/errors.ts'
 
@@ -20,7 +20,8 @@ export function connectSocket(
       return
     }
     const options = { allowHalfOpen: true, ...where }
-    const socket = tls === undefined ? connect(options) : connectTls({ ...options, ...tls } as ConnectionOptions)
+    const socket =
+      tls === undefined ? connect(options) : connectTls({ ...options, ...tls } as ConnectionOptions)
     const settle = (): void => {
       signal.removeEventListener('abort', onAbort)
       socket.removeListener('error', onError)
@@ -48,6 +49,7 @@ export function connectSocket(
 
 function unavailable(endpoint: string, cause: Error): WeirError {
   /* Several addresses tried: the errors of each are in the aggregate. */
-  const inner = cause instanceof AggregateError && cause.message === '' ? String(cause.errors[0]) : cause.message
+  const inner =
+    cause instanceof AggregateError && cause.message === '' ? String(cause.errors[0]) : cause.message
   return new WeirError('UNAVAILABLE', `${endpoint} cannot be reached: ${inner}`, { sent: false, cause })
 }

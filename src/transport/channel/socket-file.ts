@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { chmod, link, lstat, mkdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
-import { type Server, connect } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { WeirError } from '../../core/errors.ts'
 
@@ -18,7 +18,11 @@ const MAX_PATH_BYTES = 107
  *
  * Returns what removes the file again, provided it is still ours.
  */
-export async function bindSocketFile(server: Server, path: string, mode: SocketMode): Promise<() => Promise<void>> {
+export async function bindSocketFile(
+  server: Server,
+  path: string,
+  mode: SocketMode,
+): Promise<() => Promise<void>> {
   const folder = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
   const hidden = join(folder, 's')
   if (Buffer.byteLength(hidden) > MAX_PATH_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES)

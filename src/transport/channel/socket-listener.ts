@@ -13,8 +13,8 @@ export interface SocketListenerOptions {
   readonly mode?: SocketMode | undefined
   /** Required for `tls://`. */
   readonly tls?: TlsServerOptions | undefined
-  /** Milliseconds a client has for its TLS handshake. */
-  readonly tlsHandshakeTimeoutMs: number
+  /** Milliseconds a client has for its TLS handshake. Default 10,000. */
+  readonly tlsHandshakeTimeoutMs?: number | undefined
   /** Gets each socket, after its TLS handshake; owns it from then on. */
   readonly onSocket: (socket: Socket, peer: string) => void
   /** Closes everything that was made of the accepted sockets. */
@@ -60,22 +60,29 @@ export async function listenSockets(options: SocketListenerOptions): Promise<Lis
 
 function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketListenerOptions): Server {
   if (address.kind !== 'tls') {
-    const server = createServer({ allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS })
+    const server = createServer({
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+    })
     server.on('connection', (socket) => onSocket(socket, peerOf(address, socket)))
     return server
   }
   if (tls === undefined)
-    throw new WeirError('INVALID_ARGUMENT', `tls://${address.host}:${address.port} needs a certificate and key`)
+    throw new WeirError(
+      'INVALID_ARGUMENT',
+      `tls://${address.host}:${address.port} needs a certificate and key`,
+    )
   const server = createTlsServer({
     ...serverTls(tls),
     allowHalfOpen: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
-    handshakeTimeout: tlsHandshakeTimeoutMs,
+    handshakeTimeout: tlsHandshakeTimeoutMs ?? 10_000,
   })
   server.on('secureConnection', (socket) => onSocket(socket, peerOf(address, socket)))
-  /* A failed handshake has closed its socket already. */
-  server.on('tlsClientError', () => {})
+  /* Node leaves the socket of a handshake that timed out open. */
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
 }
 
@@ -95,11 +102,15 @@ export function bindPort(server: Server, host: string, port: number): Promise<vo
 }
 
 function describe(address: BindAddress, port: number): string {
-  return address.kind === 'unix' ? `unix:${address.path}` : `${address.kind}://${hostPort(address.host, port)}`
+  return address.kind === 'unix'
+    ? `unix:${address.path}`
+    : `${address.kind}://${hostPort(address.host, port)}`
 }
 
 function peerOf(address: BindAddress, socket: Socket): string {
-  return address.kind === 'unix' ? `unix:${address.path}` : hostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
+  return address.kind === 'unix'
+    ? `unix:${address.path}`
+    : hostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
 }
 
 /** `host:port`, IPv6 in brackets. */

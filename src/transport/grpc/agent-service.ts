@@ -4,7 +4,7 @@ import type { FrameLimits } from '../../wire/codec.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
 import { CONTROL_STREAM_PATH, PROCESS_EVENT_PATH, PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
-import { AgentLinks } from '../agent-end/agent-links.ts'
+import type { AgentLinks } from '../agent-end/agent-links.ts'
 import type { AgentEndOptions } from '../proxy-link.ts'
 import { MAX_MESSAGE_BYTES } from './grpc-options.ts'
 import { statusTrailers } from './grpc-status.ts'
@@ -44,7 +44,10 @@ export function agentServiceRoutes(
         links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
       },
     ],
-    [PROCESS_EVENT_PATH, (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers))],
+    [
+      PROCESS_EVENT_PATH,
+      (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers)),
+    ],
     [CONTROL_STREAM_PATH, (stream) => acceptControlStream(stream)],
   ])
 }

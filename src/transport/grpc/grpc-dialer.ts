@@ -46,7 +46,15 @@ function targetOf(text: string, { tls }: GrpcDialerOptions): GrpcTarget {
   if (security === 'explicit-tls' && tls === undefined)
     throw new WeirError('INVALID_ARGUMENT', `"${text}" needs tls options; or write grpcs://${place}`)
   if (security === 'plaintext' && tls !== undefined)
-    throw new WeirError('INVALID_ARGUMENT', `"${text}" is plaintext but has tls options; write grpcs://${place}`)
+    throw new WeirError(
+      'INVALID_ARGUMENT',
+      `"${text}" is plaintext but has tls options; write grpcs://${place}`,
+    )
   const isTls = security !== 'plaintext'
-  return { endpoint: `${isTls ? 'grpcs' : 'grpc'}://${place}`, host, port, tls: isTls ? (tls ?? {}) : undefined }
+  return {
+    endpoint: `${isTls ? 'grpcs' : 'grpc'}://${place}`,
+    host,
+    port,
+    tls: isTls ? (tls ?? {}) : undefined,
+  }
 }

@@ -1,4 +1,4 @@
-import { Client, type ClientDuplexStream, credentials, Metadata, status as grpcStatus } from '@grpc/grpc-js'
+import { Client, type ClientDuplexStream, credentials, status as grpcStatus, Metadata } from '@grpc/grpc-js'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import type { ChannelListener } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'

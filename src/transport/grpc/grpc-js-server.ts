@@ -1,4 +1,10 @@
-import { Metadata, Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js'
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+} from '@grpc/grpc-js'
 import { systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
@@ -75,7 +81,9 @@ function serverEnding(call: ServerDuplexStream<Buffer, Buffer>) {
       call.once('end', () => {
         if (!call.cancelled) listener.onEnd(undefined)
       })
-      call.once('cancelled', () => onClosed(new WeirError('CONNECTION_LOST', `${call.getPeer()} cancelled its call`)))
+      call.once('cancelled', () =>
+        onClosed(new WeirError('CONNECTION_LOST', `${call.getPeer()} cancelled its call`)),
+      )
       call.once('finish', () => setImmediate(onClosed, undefined))
       call.once('close', () => onClosed(undefined))
     },
@@ -93,7 +101,8 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (error === null) resolve(port)
-      else reject(new WeirError('CONFLICT', `cannot listen on ${address}: ${error.message}`, { cause: error }))
+      else
+        reject(new WeirError('CONFLICT', `cannot listen on ${address}: ${error.message}`, { cause: error }))
     })
   })
 }

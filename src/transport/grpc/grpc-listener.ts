@@ -27,12 +27,14 @@ export async function listenGrpc(
     throw new WeirError('INVALID_ARGUMENT', `"${address}" needs a certificate and key (tls)`)
   if (options.implementation === 'grpc-js') return listenGrpcJs({ host, port, tls }, agent, options)
   const links = new AgentLinks()
-  const routes = agentServiceRoutes(agent, links, options.clock ?? systemClock, options.limits)
+  const clock = options.clock ?? systemClock
+  const routes = agentServiceRoutes(agent, links, clock, options.limits)
   return listenHttp2({
     host,
     port,
     tls,
     routes: new Map([...routes, [HEALTH_CHECK_PATH, serveHealthCheck]]),
+    clock,
     closeCalls: () => links.closeAll(),
   })
 }

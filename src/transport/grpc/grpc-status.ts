@@ -56,7 +56,10 @@ export function trailersOf(reason: WeirError | undefined): Record<string, string
 }
 
 /** A response that is no gRPC response: a proxy or a web server answered. Undefined when it is one. */
-export function foreignResponse(headers: IncomingHttpHeaders & { ':status'?: number | undefined }, peer: string): WeirError | undefined {
+export function foreignResponse(
+  headers: IncomingHttpHeaders & { ':status'?: number | undefined },
+  peer: string,
+): WeirError | undefined {
   const status = headers[':status']
   if (status !== 200) {
     const code = status === 401 ? 'UNAUTHENTICATED' : status === 403 ? 'PERMISSION_DENIED' : 'UNAVAILABLE'
@@ -64,7 +67,10 @@ export function foreignResponse(headers: IncomingHttpHeaders & { ':status'?: num
   }
   const type = headers['content-type']
   if (type !== undefined && isGrpcType(type)) return undefined
-  return new WeirError('PROTOCOL_ERROR', `${peer} answered with content type ${type ?? '(none)'} instead of gRPC`)
+  return new WeirError(
+    'PROTOCOL_ERROR',
+    `${peer} answered with content type ${type ?? '(none)'} instead of gRPC`,
+  )
 }
 
 /** Whether a content type means protobuf messages in gRPC framing. */

@@ -23,8 +23,7 @@ export function serveHealthCheck(stream: ServerHttp2Stream): void {
   stream.once('end', () => {
     if (stream.destroyed) return
     const service = size > MAX_REQUEST_BYTES ? undefined : serviceNameIn(Buffer.concat(chunks))
-    if (service === undefined)
-      endWithStatus(stream, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
+    if (service === undefined) endWithStatus(stream, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
     else if (service !== '' && service !== AGENT_SERVICE_NAME)
       endWithStatus(stream, GRPC_STATUS.notFound, `unknown service ${service}`)
     else {

@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
+import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { errorOfStatus, foreignResponse, statusOf } from './grpc-status.ts'
@@ -8,10 +9,13 @@ export class Http2ClientChannel implements ByteChannel {
   readonly peer: string
   readonly #session: ClientHttp2Session
   readonly #stream: ClientHttp2Stream
+  readonly #socket: Socket
 
-  constructor(session: ClientHttp2Session, stream: ClientHttp2Stream, peer: string) {
+  /** `socket` is the one below `session`. */
+  constructor(session: ClientHttp2Session, stream: ClientHttp2Stream, socket: Socket, peer: string) {
     this.#session = session
     this.#stream = stream
+    this.#socket = socket
     this.peer = peer
   }
 
@@ -23,7 +27,7 @@ export class Http2ClientChannel implements ByteChannel {
     let status: ReturnType<typeof statusOf>
     const fail = (error: WeirError): void => {
       failure ??= error
-      session.destroy()
+      this.destroy()
     }
     stream.once('response', (headers) => {
       const foreign = foreignResponse(headers, peer)
@@ -50,6 +54,8 @@ export class Http2ClientChannel implements ByteChannel {
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR)
         failure ??= lost(peer, `the stream was reset with HTTP/2 code ${stream.rstCode}`)
       session.close()
+      /* A session that broke keeps its socket, and so its own end, waiting for the peer. */
+      if (session.destroyed) this.#socket.destroy()
     })
     session.once('close', () => listener.onClosed(failure))
   }
@@ -72,9 +78,10 @@ export class Http2ClientChannel implements ByteChannel {
 
   destroy(): void {
     this.#session.destroy()
+    this.#socket.destroy()
   }
 }
 
 function lost(peer: string, message: string, cause?: Error): WeirError {
-  return new WeirError('CONNECTION_LOST', `${peer}: ${message}`, { cause })
+  return new WeirError('CONNECTION_LOST', `${peer}: ${message.trim()}`, { cause })
 }

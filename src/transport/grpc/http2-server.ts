@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Clock } from '../../core/clock.ts'
 import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
 import { bindPort, hostPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
@@ -18,7 +19,9 @@ import { endWithStatus } from './unary-event.ts'
 
 /** Calls at once on one connection of one proxy; more wait at the client. */
 const MAX_STREAMS = 1024
-/** How long sessions without calls are let finish when the listener closes, milliseconds. */
+/** How long a client may take for its TLS handshake, and for its HTTP/2 preface, milliseconds. */
+const GREETING_TIMEOUT_MS = 10_000
+/** How long connections are let finish when the listener closes, milliseconds. */
 const CLOSE_TIMEOUT_MS = 1000
 
 export interface Http2ServerOptions {
@@ -26,23 +29,38 @@ export interface Http2ServerOptions {
   readonly port: number
   readonly tls: TlsServerOptions | undefined
   readonly routes: GrpcRoutes
+  readonly clock: Clock
   /** Ends the calls that are open. */
   readonly closeCalls: () => Promise<void>
 }
 
 /** A gRPC server on node:http2: plaintext with prior knowledge, or TLS. */
 export async function listenHttp2(options: Http2ServerOptions): Promise<Listener> {
-  const { host, tls, routes, closeCalls } = options
+  const { host, tls, routes, clock, closeCalls } = options
   const settings = { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
   const server: Http2Server =
-    tls === undefined ? createServer({ settings }) : createSecureServer({ settings, ...serverTls(tls) })
+    tls === undefined
+      ? createServer({ settings })
+      : createSecureServer({ settings, ...serverTls(tls), handshakeTimeout: GREETING_TIMEOUT_MS })
+  /* Node leaves the socket of a handshake that timed out open. */
+  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   const sessions = new Set<ServerHttp2Session>()
-  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS))
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('session', (session) => {
     sessions.add(session)
     session.setLocalWindowSize(SESSION_WINDOW_BYTES)
     session.on('error', () => {})
-    session.once('close', () => sessions.delete(session))
+    const deadline = clock.setTimer(GREETING_TIMEOUT_MS, () => session.destroy())
+    session.once('remoteSettings', () => deadline.cancel())
+    session.once('close', () => {
+      deadline.cancel()
+      sessions.delete(session)
+    })
   })
   server.on('sessionError', () => {})
   server.on('stream', (stream, headers) => route(stream, headers, routes))
@@ -58,11 +76,11 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
         const closed = new Promise((resolve) => server.close(resolve))
         await closeCalls()
         for (const session of sessions) session.close()
-        const timer = setTimeout(() => {
-          for (const session of sessions) session.destroy()
-        }, CLOSE_TIMEOUT_MS)
+        const timer = clock.setTimer(CLOSE_TIMEOUT_MS, () => {
+          for (const socket of sockets) socket.destroy()
+        })
         await closed
-        clearTimeout(timer)
+        timer.cancel()
       })()
       return closing
     },

@@ -21,12 +21,12 @@ import type {
 } from '../../wire/codec.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
+import { TickWriter } from '../channel/tick-writer.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
 import { PendingTable } from './pending-table.ts'
 import { Pings } from './pings.ts'
-import { TickWriter } from '../channel/tick-writer.ts'
 
 /** What differs between the transports that a connection runs on. */
 export interface ConnectionTraits {
@@ -184,7 +184,9 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     const wasWaiting = this.#pendings.abandon(pending)
     /* Replies without an id: the abandoned event's reply would be taken for the next event's. */
     if (wasWaiting && this.isExclusive)
-      this.destroy(new WeirError('CONNECTION_LOST', `an event to ${this.peer} was abandoned before its reply`))
+      this.destroy(
+        new WeirError('CONNECTION_LOST', `an event to ${this.peer} was abandoned before its reply`),
+      )
     return wasWaiting
   }
 
@@ -235,7 +237,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
     }
   }
 
@@ -244,7 +246,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.end()
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
       return
     }
     this.#hasPeerEnded = true
@@ -353,8 +355,19 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#out.end()
     this.#end.finish(reason)
     this.#pings.failAll(lost)
-    for (const pending of this.#pendings.drain()) pending.onLost(lost)
+    for (const pending of this.#pendings.drain()) tellLost(pending, lost)
     greeting?.onFailed(reason)
     this.#observer.onClosed(reason)
+  }
+}
+
+/** One caller's mistake must not keep the others waiting. */
+function tellLost(pending: PendingReply, lost: WeirError): void {
+  try {
+    pending.onLost(lost)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }

@@ -20,6 +20,8 @@ export function chooseOffered(metadata: unknown, allowed: readonly Encoding[]): 
   if (typeof metadata !== 'object' || metadata === null) return 'json'
   const offer = (metadata as Record<string, unknown>)[OFFER_KEY]
   if (!Array.isArray(offer)) return 'json'
-  const chosen: unknown = offer.find((name: unknown) => name === 'json' || (name === 'msgpack' && allowed.includes(name)))
+  const chosen: unknown = offer.find(
+    (name: unknown) => name === 'json' || (name === 'msgpack' && allowed.includes(name)),
+  )
   return chosen === 'msgpack' ? 'msgpack' : 'json'
 }

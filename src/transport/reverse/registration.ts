@@ -108,7 +108,10 @@ export class Registration {
     this.#isRefused = true
     const { proxyId, proxyVersion } = this.#options
     connection.write((codec, out) =>
-      codec.writeRegistrationResponse({ success: false, error, proxyId, proxyVersion, connectionId: '' }, out),
+      codec.writeRegistrationResponse(
+        { success: false, error, proxyId, proxyVersion, connectionId: '' },
+        out,
+      ),
     )
     this.#deadline.cancel()
     this.#settle(undefined)

@@ -43,7 +43,9 @@ export async function dialReverse(address: string, options: ReverseDialOptions):
   if (options.signal?.aborted === true) cancel()
   options.signal?.addEventListener('abort', cancel, { once: true })
   const timer = clock.setTimer(timeoutMs, () =>
-    attempt.abort(new WeirError('TIMEOUT', `${address} did not accept the registration within ${timeoutMs} ms`)),
+    attempt.abort(
+      new WeirError('TIMEOUT', `${address} did not accept the registration within ${timeoutMs} ms`),
+    ),
   )
   try {
     const socket = await connect(address, options, attempt.signal)
@@ -105,5 +107,7 @@ function register(
 function asRefusal(thrown: unknown, address: string): WeirError {
   const error = WeirError.from(thrown)
   if (error.code !== 'CONNECTION_LOST') return error
-  return new WeirError('UNAVAILABLE', `${address} hung up on the registration: ${error.message}`, { cause: error })
+  return new WeirError('UNAVAILABLE', `${address} hung up on the registration: ${error.message}`, {
+    cause: error,
+  })
 }

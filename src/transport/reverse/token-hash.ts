@@ -11,7 +11,9 @@ export function hashToken(token: string): string {
  */
 export function tokenMatches(token: string | undefined, sha256Hex: string): boolean {
   const expected = Buffer.from(sha256Hex, 'hex')
-  const actual = createHash('sha256').update(token ?? '', 'utf8').digest()
+  const actual = createHash('sha256')
+    .update(token ?? '', 'utf8')
+    .digest()
   const isEqual = expected.length === actual.length && timingSafeEqual(actual, expected)
   return isEqual && token !== undefined && token !== ''
 }

@@ -1,9 +1,14 @@
-import { type AgentCapabilities, DEFAULT_FEATURES, DEFAULT_HEALTH_REPORTING, DEFAULT_LIMITS } from '../../core/agent-messages.ts'
+import {
+  type AgentCapabilities,
+  DEFAULT_FEATURES,
+  DEFAULT_HEALTH_REPORTING,
+  DEFAULT_LIMITS,
+} from '../../core/agent-messages.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { EVENT_KINDS } from '../../core/event.ts'
-import { v1ProxyCodec } from '../../wire/v1/proxy-codec.ts'
 import { V1_MAX_PAYLOAD_BYTES } from '../../wire/v1/framing.ts'
+import { v1ProxyCodec } from '../../wire/v1/proxy-codec.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import type { Connection, Dialer, HandshakeOptions } from '../connection.ts'
@@ -42,10 +47,12 @@ export function v1Dialer(path: string, handshake: HandshakeOptions, options: V1D
       if (config !== undefined && config !== null) {
         const drop = (): void => connection.destroy(attempt.signal.reason as WeirError)
         attempt.signal.addEventListener('abort', drop, { once: true })
-        await connection.deliverConfiguration(config, configVersion, configTimeoutMs, true).catch((error: unknown) => {
-          connection.destroy(WeirError.from(error))
-          throw error
-        })
+        await connection
+          .deliverConfiguration(config, configVersion, configTimeoutMs, true)
+          .catch((error: unknown) => {
+            connection.destroy(WeirError.from(error))
+            throw error
+          })
       }
       return connection
     } catch (error) {
@@ -58,7 +65,14 @@ export function v1Dialer(path: string, handshake: HandshakeOptions, options: V1D
 
   function open(channel: SocketChannel): MuxConnection {
     const greeting = { onFailed: (): void => {} }
-    const connection = new MuxConnection(channel, v1ProxyCodec(agentId), TRAITS, greeting, clock, V1_MAX_PAYLOAD_BYTES)
+    const connection = new MuxConnection(
+      channel,
+      v1ProxyCodec(agentId),
+      TRAITS,
+      greeting,
+      clock,
+      V1_MAX_PAYLOAD_BYTES,
+    )
     connection.admit(assumedCapabilities(agentId))
     return connection
   }

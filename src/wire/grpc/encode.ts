@@ -6,11 +6,11 @@ import type {
   LogMessage,
   MetricsReport,
 } from '../../core/agent-messages.ts'
-import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import type { AgentReply } from '../../core/reply.ts'
 import type { HandshakeRequest, HandshakeResponse } from '../codec.ts'
 import { unsigned } from '../shape/fields.ts'
+import { unwritable } from '../write-errors.ts'
 import {
   cancelCode,
   protoConfigUpdate,
@@ -20,6 +20,7 @@ import {
   protoMetrics,
 } from './proto-control.ts'
 import { protoEvent } from './proto-events.ts'
+import { present } from './proto-fields.ts'
 import { protoHandshakeRequest, protoHandshakeResponse } from './proto-handshake.ts'
 import { protoReply } from './proto-replies.ts'
 import { AgentToProxy, type ProtoMessage, ProxyToAgent } from './service.ts'
@@ -33,12 +34,7 @@ function encoded(build: () => ProtoMessage, code: { encode(message: ProtoMessage
   try {
     return code.encode(build())
   } catch (thrown) {
-    if (thrown instanceof WeirError && !thrown.sent) throw thrown
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    throw new WeirError('INVALID_ARGUMENT', `the message cannot be encoded: ${reason}`, {
-      sent: false,
-      cause: thrown,
-    })
+    throw unwritable(thrown)
   }
 }
 
@@ -61,8 +57,8 @@ export function encodeCancel(correlationId: string, reason: CancelReason, timest
 }
 
 export function encodePing(sequence: number, timestampMs: number): Buffer {
-  const ping = { sequence: unsigned(sequence), timestamp_ms: unsigned(timestampMs) }
-  return encoded(() => ({ ping }), ProxyToAgent)
+  const ping = { sequence: nonZero(sequence), timestamp_ms: nonZero(timestampMs) }
+  return encoded(() => ({ ping: present(ping) }), ProxyToAgent)
 }
 
 export function encodeHandshakeResponse(response: HandshakeResponse): Buffer {
@@ -95,9 +91,14 @@ export function encodeLog(message: LogMessage): Buffer {
 
 export function encodePong(sequence: number, pingTimestampMs: number, timestampMs: number): Buffer {
   const pong = {
-    sequence: unsigned(sequence),
-    ping_timestamp_ms: unsigned(pingTimestampMs),
-    timestamp_ms: unsigned(timestampMs),
+    sequence: nonZero(sequence),
+    ping_timestamp_ms: nonZero(pingTimestampMs),
+    timestamp_ms: nonZero(timestampMs),
   }
-  return encoded(() => ({ pong }), AgentToProxy)
+  return encoded(() => ({ pong: present(pong) }), AgentToProxy)
+}
+
+/** Generated code writes what is set, zeros too, which proto3 leaves out. */
+function nonZero(value: number): number | undefined {
+  return unsigned(value) || undefined
 }

@@ -7,6 +7,7 @@ import * as proto from './proto-fields.ts'
 import { handshakeResponse } from './proto-handshake.ts'
 import { agentReply } from './proto-replies.ts'
 import { readReplyProto } from './read-frequent-replies.ts'
+import { salvageId } from './salvage.ts'
 import { AgentToProxy, type ProtoMessage } from './service.ts'
 
 const HANDSHAKE_FIELD = 1
@@ -111,7 +112,7 @@ function control(name: ControlName, of: ProtoMessage, sink: AgentMessageSink): (
 function broken(payload: Buffer, thrown: unknown, sink: AgentMessageSink): void {
   const field = firstFieldNumber(payload, 0, payload.length)
   const error = undecodable('AgentToProxy', thrown)
-  if (field === RESPONSE_FIELD) sink.onMalformedReply('', error)
+  if (field === RESPONSE_FIELD) sink.onMalformedReply(salvageId(payload, false), error)
   else if (field > HANDSHAKE_FIELD && field <= LAST_FIELD) sink.onMalformedControl(error)
   else throw error
 }

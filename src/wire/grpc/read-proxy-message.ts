@@ -11,6 +11,7 @@ import * as proto from './proto-fields.ts'
 import { handshakeRequest } from './proto-handshake.ts'
 import { undecodable } from './read-agent-message.ts'
 import { readBodyChunkProto, readRequestHeadersProto } from './read-frequent-events.ts'
+import { salvageId } from './salvage.ts'
 import { type ProtoMessage, ProxyToAgent } from './service.ts'
 
 const REQUEST_HEADERS_TAG = 0x12
@@ -134,6 +135,7 @@ function eventOf(name: EventName, of: ProtoMessage): AgentEvent {
 }
 
 const HANDSHAKE_FIELD = 1
+const REQUEST_HEADERS_FIELD = 2
 const CANCEL_FIELD = 9
 const PING_FIELD = 11
 
@@ -142,6 +144,7 @@ function broken(payload: Buffer, thrown: unknown, sink: ProxyMessageSink): void 
   const field = firstFieldNumber(payload, 0, payload.length)
   if (field === CANCEL_FIELD || field === PING_FIELD) return
   const error = undecodable('ProxyToAgent', thrown)
-  if (field > HANDSHAKE_FIELD && field < PING_FIELD) sink.onMalformedEvent('', error)
+  if (field > HANDSHAKE_FIELD && field < PING_FIELD)
+    sink.onMalformedEvent(salvageId(payload, field === REQUEST_HEADERS_FIELD), error)
   else throw error
 }

@@ -142,17 +142,6 @@ export function configure(value: unknown, isInitial: boolean): ConfigureEvent {
   }
 }
 
-/** The id of a payload that did not become an event: top level first, then metadata; '' when there is none. */
-export function salvagedId(value: unknown): string {
-  if (!field.isRecord(value)) return ''
-  const outer = field.member(value, 'correlation_id', -1)
-  if (typeof outer === 'string' && outer !== '') return outer
-  const metadata = field.member(value, 'metadata', -1)
-  if (!field.isRecord(metadata)) return ''
-  const inner = field.member(metadata, 'correlation_id', -1)
-  return typeof inner === 'string' ? inner : ''
-}
-
 function optionalFlag(value: unknown, what: string): boolean | undefined {
   return value === undefined || value === null ? undefined : field.flag(value, what)
 }

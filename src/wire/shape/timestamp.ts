@@ -10,6 +10,9 @@ let readSecondMs = 0
 
 /** Largest instant that a date can hold, milliseconds from the Unix epoch. */
 const MAX_EPOCH_MS = 8.64e15
+const DECIMAL = /^\d+$/
+/** `Date.parse` takes much else for a date. */
+const DATE = /^\d{4}-\d\d-\d\d[Tt ]/
 const SECOND_LENGTH = 20
 const FULL_LENGTH = 24
 
@@ -27,11 +30,12 @@ export function timestampMs(value: unknown): number {
   if (typeof value === 'number') return held(Math.trunc(value))
   if (typeof value !== 'string') return 0
   if (value.length !== FULL_LENGTH || value.charCodeAt(FULL_LENGTH - 1) !== 0x5a) {
-    return held(/^\d+$/.test(value) ? Number(value) : Math.trunc(Date.parse(value)))
+    if (DECIMAL.test(value)) return held(Number(value))
+    return DATE.test(value) ? held(Math.trunc(Date.parse(value))) : 0
   }
   const millis = value.startsWith(readSecond) ? threeDigits(value, SECOND_LENGTH) : -1
   if (millis >= 0) return readSecondMs + millis
-  const epochMs = held(Date.parse(value))
+  const epochMs = DATE.test(value) ? held(Date.parse(value)) : 0
   const written = threeDigits(value, SECOND_LENGTH)
   if (epochMs > 0 && written >= 0 && epochMs % 1000 === written) {
     readSecond = value.substring(0, SECOND_LENGTH)

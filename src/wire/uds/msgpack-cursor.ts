@@ -11,18 +11,24 @@ export class MsgpackCursor {
   bytes: Buffer = EMPTY
   at = 0
   end = 0
-  /** The whole payload as Latin-1, to cut ASCII strings from without a native call for each. */
+  /** The whole payload as Latin-1, to cut ASCII strings from without a native call for each; '' without one. */
   #text = ''
   #start = 0
 
   open(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_CURSOR_BYTES) return false
-    this.bytes = bytes
-    this.at = start
-    this.end = end
+    this.openAt(bytes, start, end)
     this.#start = start
     this.#text = bytes.latin1Slice(start, end)
     return true
+  }
+
+  /** For a look at a few members only: no text is made of the whole. */
+  openAt(bytes: Buffer, start: number, end: number): void {
+    this.bytes = bytes
+    this.at = start
+    this.end = end
+    this.#text = ''
   }
 
   /** Lets go of the bytes. */
@@ -60,7 +66,7 @@ export class MsgpackCursor {
     const to = from + length
     if (to > end) return null
     this.at = to
-    if (!isAscii(bytes, from, to)) return bytes.utf8Slice(from, to)
+    if (this.#text === '' || !isAscii(bytes, from, to)) return bytes.utf8Slice(from, to)
     return this.#text.substring(from - this.#start, to - this.#start)
   }
 

@@ -26,9 +26,13 @@ export function writeV1Frame(value: unknown, out: ByteWriter): void {
   const text = JSON.stringify(value)
   const length = Buffer.byteLength(text)
   if (length > V1_MAX_PAYLOAD_BYTES)
-    throw new WeirError('TOO_LARGE', `message of ${length} bytes: at most ${V1_MAX_PAYLOAD_BYTES} can be sent`, {
-      sent: false,
-    })
+    throw new WeirError(
+      'TOO_LARGE',
+      `message of ${length} bytes: at most ${V1_MAX_PAYLOAD_BYTES} can be sent`,
+      {
+        sent: false,
+      },
+    )
   out.reserve(V1_PREFIX_BYTES + length)
   out.bytes.writeUInt32BE(length, out.end)
   out.bytes.write(text, out.end + V1_PREFIX_BYTES, length, 'utf8')

@@ -59,7 +59,8 @@ class V1ProxyCodec implements ProxyCodec {
   reader(sink: AgentMessageSink): MessageReader {
     return new FrameSplitter(V1_FRAMING, V1_MAX_PAYLOAD_BYTES, (bytes, frameStart, end) => {
       const asked = this.#asked
-      if (asked === undefined) throw new WeirError('PROTOCOL_ERROR', 'a reply came that nothing was asked for')
+      if (asked === undefined)
+        throw new WeirError('PROTOCOL_ERROR', 'a reply came that nothing was asked for')
       this.#asked = undefined
       let reply: AgentReply
       try {

@@ -31,7 +31,11 @@ function payloadOf(event: AgentEvent, agentId: string): Record<string, unknown> 
   const plain = plainEvent(event)
   switch (event.kind) {
     case 'request-complete':
-      return { ...plain, request_size: plain['request_body_size'], response_size: plain['response_body_size'] }
+      return {
+        ...plain,
+        request_size: plain['request_body_size'],
+        response_size: plain['response_body_size'],
+      }
     case 'response-body-chunk':
       return { ...plain, bytes_received: plain['bytes_sent'] }
     case 'websocket-frame': {

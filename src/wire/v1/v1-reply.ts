@@ -11,7 +11,11 @@ export function v1Reply(kind: EventKind, correlationId: string, plain: unknown):
   if ((kind === 'configure' || kind === 'request-complete') && isRecord(plain) && 'success' in plain)
     return acknowledgement(correlationId, plain)
   if (kind === 'guardrail-inspect' && isRecord(plain) && 'detected' in plain)
-    return reply(correlationId, { kind: 'allow' }, { routingMetadata: { guardrail_response: JSON.stringify(plain) } })
+    return reply(
+      correlationId,
+      { kind: 'allow' },
+      { routingMetadata: { guardrail_response: JSON.stringify(plain) } },
+    )
   return { ...agentReply(plain), correlationId }
 }
 

@@ -22,10 +22,21 @@ export function certificates(): Certificates {
 function make(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), 'weir-certs-'))
   const path = (name: string): string => join(folder, name)
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe', cwd: folder })
+  const openssl = (...args: string[]): void =>
+    void execFileSync('openssl', args, { stdio: 'pipe', cwd: folder })
   const authority = (name: string): void =>
     openssl(
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+      ],
       ...['-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.pem`],
     )
   const signed = (name: string, by: string, names: string) => {

@@ -206,9 +206,11 @@ test('a body over the limit of its route is refused, or let through with a note'
 test('headers that come again under an id in use are inspected as a request of their own', async () => {
   const { link, send, pool, dispatcher } = setUp()
   await send(requestHeaders('trace-1'))
+  const first = pool.sent[0]!.event.correlationId
   pool.reply()
   await turn()
   await send(requestHeaders('trace-1', { uri: '/evil' }))
+  assert.notEqual(pool.sent[0]!.event.correlationId, first)
   pool.reply({ decision: { kind: 'block', status: 403 } })
   await turn()
   assert.deepEqual(
@@ -241,12 +243,14 @@ test('a draining process refuses new requests with 503', async () => {
 })
 
 test('a drain reports draining, waits for what is being asked and closes the links', async () => {
-  const { frontEnd, link, send, pool, dispatcher } = setUp()
+  const { bench, frontEnd, link, send, pool, dispatcher } = setUp()
   await send(requestHeaders('a'))
   const drained = frontEnd.drain(10_000)
   assert.match(JSON.stringify(link.sent), /"draining"/)
   assert.equal(link.isClosed, false)
   pool.reply()
+  await turn()
+  bench.clock.advance(250)
   await drained
   assert.equal(link.replyTo('a').decision.kind, 'allow')
   assert.equal(link.isClosed, true)

@@ -33,7 +33,8 @@ export interface Rig {
 
 /** An upstream, a front end and a scripted dispatcher, all real sockets, gone with the test. */
 export async function rig(test: TestContext, parts: RigParts = {}): Promise<Rig> {
-  const upstream = createServer(parts.upstream ?? echo)
+  const upstream = createServer({ maxHeaderSize: 256 * 1024 }, parts.upstream ?? echo)
+  upstream.maxHeadersCount = 0
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
   const upstreamOrigin = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
   const dispatcher = new ScriptedDispatcher(parts.script)

@@ -76,10 +76,7 @@ const steps: fc.Arbitrary<Step>[] = [
     ([n, how]) =>
       new Step(`release ${n} ${how}`, (world) => {
         const lease = at(world.leases, n)
-        if (lease === undefined) return
-        world.leases.splice(world.leases.indexOf(lease), 1)
-        world.known.get(lease.on.id)!.inFlight--
-        lease.on.release(how, 1)
+        if (lease !== undefined) world.release(lease, how)
       }),
   ),
   index.map(

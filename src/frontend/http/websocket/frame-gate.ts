@@ -52,7 +52,8 @@ export class FrameGate {
   /** The sender is gone; the receiver hears of it after the last frame. */
   sourceEnded(): void {
     this.#isSourceEnded = true
-    this.#advance()
+    if (!this.#isOver) this.#advance()
+    else if (!this.#to.writableEnded) this.#to.end()
   }
 
   /** Nothing more passes; what still comes is read and forgotten. */

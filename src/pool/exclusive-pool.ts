@@ -1,0 +1,271 @@
+import { createPool, type Pool } from 'generic-pool'
+import type { WeirError } from '../core/errors.ts'
+import type { Connection } from '../transport/connection.ts'
+import type { AgentMetrics } from './agent-metrics.ts'
+import type { ConfigPush } from './config-push.ts'
+import { ConnectionPool, type ConnectionPoolParts } from './connection-pool.ts'
+import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
+import type { LiveConnection } from './live-connection.ts'
+import type { Incarnation, ManagedPool } from './managed-pool.ts'
+import type { PoolSnapshot } from './pool-snapshot.ts'
+import type { PooledConnection } from './pooled-connection.ts'
+import { refusalError } from './refusal-error.ts'
+import { unlink, WaiterList } from './waiter-list.ts'
+
+/** Above any pool size; how many connections there are is the keeper's business. */
+const MAX_CONNECTIONS = 10_000
+
+/**
+ * The connections of one agent that takes one event at a time (legacy framing). A connection is lent to one
+ * caller until it gives it back; lending is generic-pool's, and this is the only file that knows it.
+ *
+ * generic-pool retries a failing factory in a tight loop. Ours never fails: making a connection means waiting
+ * for the next one of the keeper, which dials with backoff. Lending takes a turn of the event loop, so `lease`
+ * answers `full` and callers wait. Only a request that is bound to a connection leases it directly; that a
+ * connection carries one event at a time is assured by its own limit, whoever asks.
+ */
+export class ExclusivePool implements ManagedPool {
+  readonly agent: string
+  readonly #inner: ConnectionPool
+  readonly #maxWaiters: number
+  readonly #lending: Pool<LiveConnection>
+  readonly #line = new WaiterList()
+  /** Ready connections that are not lent out through generic-pool yet, and those who wait for one. */
+  readonly #fresh: LiveConnection[] = []
+  readonly #expecting: ((live: LiveConnection) => void)[] = []
+  #waiting = 0
+  /** Turns that hold a connection which cannot take an event yet; they stand in the inner pool's queue. */
+  #held = 0
+
+  constructor(parts: ConnectionPoolParts) {
+    const { maxWaiters } = parts.settings
+    const settings = {
+      ...parts.settings,
+      maxConcurrentPerConnection: 1,
+      maxWaiters: maxWaiters + MAX_CONNECTIONS,
+    }
+    this.agent = parts.agent
+    this.#maxWaiters = maxWaiters
+    this.#inner = new ConnectionPool({ ...parts, settings, onReady: (live) => this.#arrived(live) })
+    this.#lending = createPool<LiveConnection>(
+      {
+        create: () => this.#next(),
+        destroy: () => Promise.resolve(),
+        validate: (live) => Promise.resolve(live.stage === 'ready'),
+      },
+      { max: MAX_CONNECTIONS, testOnBorrow: true },
+    )
+  }
+
+  get metrics(): AgentMetrics {
+    return this.#inner.metrics
+  }
+
+  get whenReady(): Promise<void> {
+    return this.#inner.whenReady
+  }
+
+  get configPushes(): readonly ConfigPush[] {
+    return this.#inner.configPushes
+  }
+
+  get visitAt(): number {
+    return this.#inner.visitAt
+  }
+
+  start(): void {
+    this.#inner.start()
+  }
+
+  lease(hints: LeaseHints): PooledConnection | Refusal {
+    if (hints.pinnedTo !== 0) return this.#inner.lease(hints)
+    const refusal = this.#inner.refusal()
+    return refusal ?? 'full'
+  }
+
+  wait(waiter: LeaseWaiter): WeirError | undefined {
+    if (waiter.pinnedTo !== 0) return this.#inner.wait(waiter)
+    if (this.#inner.refusal() === 'draining') return refusalError(this.agent, 'draining')
+    if (this.#waiting >= this.#maxWaiters) return refusalError(this.agent, 'full')
+    this.#line.push(waiter)
+    waiter.isWaiting = true
+    this.#waiting++
+    this.#takeTurn()
+    return undefined
+  }
+
+  withdraw(waiter: LeaseWaiter): void {
+    if (waiter.pinnedTo !== 0) this.#inner.withdraw(waiter)
+    else if (waiter.isWaiting) this.#remove(waiter)
+  }
+
+  find(connectionId: number): LiveConnection | undefined {
+    return this.#inner.find(connectionId)
+  }
+
+  canAdopt(incarnation?: Incarnation): WeirError | undefined {
+    return this.#inner.canAdopt(incarnation)
+  }
+
+  adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
+    return this.#inner.adopt(connection, incarnation)
+  }
+
+  resize(connections: number): void {
+    this.#inner.resize(connections)
+  }
+
+  pushConfig(config: unknown, version?: string): ConfigPush {
+    return this.#inner.pushConfig(config, version)
+  }
+
+  visit(now: number): void {
+    this.#inner.visit(now)
+  }
+
+  snapshot(): PoolSnapshot {
+    const inner = this.#inner.snapshot()
+    return { ...inner, waiting: inner.waiting - this.#held + this.#waiting }
+  }
+
+  drain(deadlineAt: number): Promise<void> {
+    const drained = this.#inner.drain(deadlineAt)
+    for (let waiter = this.#line.first; waiter !== null; waiter = this.#line.first) {
+      this.#remove(waiter)
+      waiter.onRefused(refusalError(this.agent, 'draining'))
+    }
+    return drained
+  }
+
+  /** Asks for one connection on behalf of whoever is first in line when it comes. */
+  #takeTurn(): void {
+    this.#lending.acquire().then(
+      (live) => this.#lent(live),
+      () => undefined,
+    )
+  }
+
+  #lent(live: LiveConnection): void {
+    const first = this.#line.first
+    if (first === null) {
+      this.#giveBack(live)
+      return
+    }
+    const turn = new Turn(first.correlationId, live.id, (leased) => {
+      this.#held--
+      if (leased === undefined) this.#discard(live)
+      else this.#serve(live)
+    })
+    const outcome = this.#inner.lease(turn)
+    if (typeof outcome !== 'string') this.#serve(live)
+    else if (outcome === 'affinity-lost') this.#discard(live)
+    else if (outcome === 'full' || outcome === 'paused') {
+      this.#held++
+      if (this.#inner.wait(turn) !== undefined) turn.onRefused()
+    } else {
+      this.#giveBack(live)
+      this.#remove(first)
+      first.onRefused(refusalError(this.agent, outcome))
+    }
+  }
+
+  /** The connection is leased; whoever is first in line gets it. */
+  #serve(live: LiveConnection): void {
+    const first = this.#line.first
+    if (first === null) {
+      live.release('cancelled', 0)
+      this.#giveBack(live)
+      return
+    }
+    this.#remove(first)
+    first.onLeased(new Loan(live, () => this.#giveBack(live)))
+  }
+
+  #giveBack(live: LiveConnection): void {
+    this.#lending.release(live).then(undefined, () => undefined)
+  }
+
+  /** It died or was retired while it was lent; the caller it was meant for needs another turn. */
+  #discard(live: LiveConnection): void {
+    this.#lending.destroy(live).then(undefined, () => undefined)
+    if (this.#waiting > 0) this.#takeTurn()
+  }
+
+  #remove(waiter: LeaseWaiter): void {
+    unlink(waiter)
+    waiter.isWaiting = false
+    this.#waiting--
+  }
+
+  #arrived(live: LiveConnection): void {
+    const expecting = this.#expecting.shift()
+    if (expecting === undefined) this.#fresh.push(live)
+    else expecting(live)
+  }
+
+  #next(): Promise<LiveConnection> {
+    for (let live = this.#fresh.shift(); live !== undefined; live = this.#fresh.shift())
+      if (live.stage === 'ready') return Promise.resolve(live)
+    return new Promise((resolve) => this.#expecting.push(resolve))
+  }
+}
+
+/** A connection in the hands of one caller. */
+class Loan implements PooledConnection {
+  readonly #live: LiveConnection
+  readonly #giveBack: () => void
+
+  constructor(live: LiveConnection, giveBack: () => void) {
+    this.#live = live
+    this.#giveBack = giveBack
+  }
+
+  get id(): number {
+    return this.#live.id
+  }
+
+  get connection(): Connection {
+    return this.#live.connection
+  }
+
+  get inFlight(): number {
+    return this.#live.inFlight
+  }
+
+  release(outcome: LeaseOutcome, latencyMs: number): void {
+    this.#live.release(outcome, latencyMs)
+    this.#giveBack()
+  }
+}
+
+/** Waits in the inner pool for a connection that was lent before it could take an event. */
+class Turn implements LeaseWaiter {
+  readonly correlationId: string
+  readonly sessionKey = undefined
+  readonly pinnedTo: number
+  readonly avoid = 0
+  readonly isBody = false
+  waiterPrev: LeaseWaiter | null = null
+  waiterNext: LeaseWaiter | null = null
+  isWaiting = false
+  waitingSince: number | undefined
+  readonly #ended: (leased: PooledConnection | undefined) => void
+
+  constructor(
+    correlationId: string,
+    pinnedTo: number,
+    ended: (leased: PooledConnection | undefined) => void,
+  ) {
+    this.correlationId = correlationId
+    this.pinnedTo = pinnedTo
+    this.#ended = ended
+  }
+
+  onLeased(connection: PooledConnection): void {
+    this.#ended(connection)
+  }
+
+  onRefused(): void {
+    this.#ended(undefined)
+  }
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import { NOT_ARMED, type TimerWheel, type WheelNode } from '../../core/timer-wheel.ts'
+import { AgentCall, type CallOwner } from '../agent-call.ts'
+import { HELD, type Layer, type Pipeline, PROCEED } from '../layer.ts'
+import { UNPINNED } from '../request-scope.ts'
+
+/**
+ * Asks a second connection when the first has not answered a header event in time; the first answer wins and the
+ * other is cancelled. Only for events that no earlier event of the request binds to a connection. The agent may
+ * see such an event twice: operators choose that per agent.
+ */
+export function hedgeLayer(wheel: TimerWheel, clock: Clock, inner: Pipeline): Layer {
+  const pipeline: Pipeline = [inner[0]!, elsewhereLayer, ...inner.slice(1)]
+  return {
+    name: 'hedge',
+    enter(call: AgentCall) {
+      const { kind } = call.event
+      const isHeaders = kind === 'request-headers' || kind === 'response-headers'
+      if (!isHeaders || call.pinnedTo !== UNPINNED) return PROCEED
+      call.hedge = new Hedge(call, pipeline, wheel, clock)
+      wheel.arm(call.hedge, clock.now() + call.policy.hedgeAfterMs!)
+      return PROCEED
+    },
+    leave(call: AgentCall) {
+      call.hedge?.end()
+      call.hedge = null
+    },
+  }
+}
+
+/** A hedge on the same connection would only queue behind the event it is meant to overtake. */
+const elsewhereLayer: Layer = {
+  name: 'hedge',
+  enter(twin: AgentCall) {
+    if (twin.connection!.id !== twin.avoid) return PROCEED
+    twin.fail(new WeirError('UNAVAILABLE', 'there is no second connection to hedge on', { sent: false }))
+    return HELD
+  },
+}
+
+/** The second try of one call, from its timer to its end. */
+export class Hedge implements WheelNode, CallOwner {
+  wheelPrev: WheelNode | null = null
+  wheelNext: WheelNode | null = null
+  wheelSlot: number = NOT_ARMED
+  deadlineAt = 0
+  readonly #call: AgentCall
+  readonly #pipeline: Pipeline
+  readonly #wheel: TimerWheel
+  readonly #clock: Clock
+  #twin: AgentCall | undefined
+
+  constructor(call: AgentCall, pipeline: Pipeline, wheel: TimerWheel, clock: Clock) {
+    this.#call = call
+    this.#pipeline = pipeline
+    this.#wheel = wheel
+    this.#clock = clock
+  }
+
+  onDeadline(): void {
+    const call = this.#call
+    if (!call.isPending) return
+    const twin = new AgentCall(
+      call.agent,
+      call.event,
+      call.scope,
+      this.#pipeline,
+      this,
+      call.index,
+      this.#clock,
+    )
+    twin.avoid = call.connection!.id
+    this.#twin = twin
+    twin.advance()
+  }
+
+  /** The twin answered: its answer is the call's. A twin that failed changes nothing. */
+  onSettled(twin: AgentCall): void {
+    this.#twin = undefined
+    if (twin.reply !== null) this.#call.overtake(twin.reply)
+    else if (this.#call.connection !== null) this.#call.pin(this.#clock.now())
+  }
+
+  /** The call settled without its twin. */
+  end(): void {
+    this.#wheel.disarm(this)
+    const twin = this.#twin
+    this.#twin = undefined
+    if (twin === undefined) return
+    twin.cancel('manual')
+  }
+}

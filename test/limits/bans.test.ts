@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { BanBook } from '../../src/proxy/limits/ban-book.ts'
+import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
+import { openStore } from '../store/support.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
+import { UnsteadyStore } from './unsteady-store.ts'
+
+describe('bans', () => {
+  it('are seen by another process on the same file, and so are their lifts', async (test) => {
+    const path = join(await temporaryFolder(test), 'weir.db')
+    const clock = new FakeClock()
+    const book = async (): Promise<BanBook> =>
+      new BanBook(await SqliteLimitStore.open(await openStore(test, { path }), clock), clock)
+    const [here, there] = [await book(), await book()]
+    await here.ban({ agent: 'waf', reason: 'loops', author: 'ops' })
+    assert.equal(there.find('waf'), undefined)
+    await there.refresh()
+    assert.equal(there.find('waf')?.reason, 'loops')
+    await here.unban('waf', 'fixed', 'ops')
+    await there.refresh()
+    assert.equal(there.find('waf'), undefined)
+  })
+
+  it('are in force before they are durable', async () => {
+    const store = new UnsteadyStore()
+    const book = new BanBook(store, new FakeClock())
+    store.mode = 'stalled'
+    const ban = book.ban({ agent: 'waf', reason: '', author: 'ops' })
+    assert.ok(book.find('waf'))
+    store.mode = 'steady'
+    assert.equal((await ban).revision, 1)
+  })
+
+  it('are lifted only once the lift is durable', async () => {
+    const store = new UnsteadyStore()
+    const book = new BanBook(store, new FakeClock())
+    await book.ban({ agent: 'waf', reason: '', author: 'ops' })
+    store.mode = 'stalled'
+    const lift = book.unban('waf', '', 'ops')
+    assert.ok(book.find('waf'))
+    store.mode = 'steady'
+    await lift
+    assert.equal(book.find('waf'), undefined)
+  })
+
+  it('do not come back from an answer that is older than their lift', async () => {
+    const inner = new MemoryLimitStore()
+    let old: ReturnType<MemoryLimitStore['bansSince']> | undefined
+    const store = Object.assign(Object.create(inner) as MemoryLimitStore, {
+      isImmediate: true as const,
+      settle: inner.settle.bind(inner),
+      changeBan: inner.changeBan.bind(inner),
+      banHistory: inner.banHistory.bind(inner),
+      expireIdle: inner.expireIdle.bind(inner),
+      bansSince: (revision: number) => old ?? inner.bansSince(revision),
+    })
+    const book = new BanBook(store, new FakeClock())
+    await book.ban({ agent: 'waf', reason: '', author: 'ops' })
+    old = Promise.resolve(await inner.bansSince(0))
+    await book.unban('waf', '', 'ops')
+    await book.refresh()
+    assert.equal(book.find('waf'), undefined)
+  })
+
+  it('end by themselves when they are timed, also after a restart', async () => {
+    const store = new MemoryLimitStore()
+    const clock = new FakeClock()
+    await new BanBook(store, clock).ban({ agent: 'waf', reason: '', author: 'ops', durationMs: 1000 })
+    clock.advance(400)
+    const restarted = new BanBook(store, clock)
+    await restarted.refresh()
+    assert.equal(restarted.find('waf')?.remainingMs, 600)
+    assert.equal(restarted.list().length, 1)
+    clock.advance(600)
+    assert.equal(restarted.find('waf'), undefined)
+    assert.deepEqual(restarted.list(), [])
+  })
+
+  it('need a name and a length that make sense', async () => {
+    const book = new BanBook(new MemoryLimitStore(), new FakeClock())
+    const wrong = [{ agent: '' }, { agent: 'x'.repeat(513) }, { durationMs: 0 }, { durationMs: Number.NaN }]
+    for (const parts of wrong)
+      await assert.rejects(book.ban({ agent: 'waf', reason: '', author: 'ops', ...parts }), {
+        code: 'INVALID_ARGUMENT',
+      })
+    assert.equal(book.size, 0)
+  })
+})

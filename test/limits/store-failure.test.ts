@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
+import type { LimitVerdict } from '../../src/proxy/limits/limit-gate.ts'
+import type { Limiter } from '../../src/proxy/limits/limiter.ts'
+import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
+import { holdWriteLock, openStore } from '../store/support.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
+import { admitted, denied, type LimiterParts, makeLimiter, request, rule, sync } from './support.ts'
+import { UnsteadyStore } from './unsteady-store.ts'
+
+interface Setup {
+  readonly clock: FakeClock
+  readonly store: UnsteadyStore
+  readonly limiter: Limiter
+}
+
+function setUp(parts: Omit<LimiterParts, 'clock' | 'store'>): Setup {
+  const clock = new FakeClock()
+  const store = new UnsteadyStore()
+  return { clock, store, limiter: makeLimiter({ ...parts, clock, store }) }
+}
+
+/** Turns of the event loop, for answers of a store to arrive. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Makes the store stall and a first check run into the timeout. */
+async function runIntoTimeout({ clock, store, limiter }: Setup): Promise<LimitVerdict> {
+  store.mode = 'stalled'
+  const waiting = limiter.check(request())
+  assert.ok(waiting instanceof Promise)
+  await turns()
+  clock.advance(250)
+  return await waiting
+}
+
+describe('limiter whose store is out of reach', () => {
+  it('waits once for the timeout, and for nobody after that', async () => {
+    const setup = setUp({ rules: [rule(1, 10)], storeTimeoutMs: 250 })
+    assert.equal((await runIntoTimeout(setup)).allowed, false)
+    assert.match(denied(setup.limiter.check(request({ agent: 'other' }))).reason!, /out of reach/)
+    assert.match(setup.limiter.stats.store.lastError!, /no answer within 250 ms/)
+    assert.equal(setup.limiter.stats.store.failures, 1)
+  })
+
+  it('goes on spending the tokens it holds', async () => {
+    const setup = setUp({ rules: [rule(0, 100)] })
+    await setup.limiter.check(request({ agent: 'known' }))
+    await runIntoTimeout(setup)
+    assert.ok(sync(setup.limiter.check(request({ agent: 'known' }))).allowed)
+  })
+
+  it('allows and counts when the policy is allow', async () => {
+    const setup = setUp({ rules: [rule(0, 1)], onStoreFailure: 'allow' })
+    assert.equal((await runIntoTimeout(setup)).allowed, true)
+    assert.equal(await admitted(setup.limiter, 5), 5)
+    assert.equal(setup.limiter.stats.uncovered, 6)
+  })
+
+  it('keeps the limit by itself when the policy is memory-only, and books it once the store answers', async () => {
+    const setup = setUp({ rules: [rule(0, 10)], onStoreFailure: 'memory-only' })
+    const { clock, store, limiter } = setup
+    await limiter.start()
+    assert.equal((await runIntoTimeout(setup)).allowed, true)
+    assert.equal(await admitted(limiter, 5), 5)
+    store.mode = 'steady'
+    clock.advance(760)
+    await turns()
+    assert.equal(limiter.stats.store.isFailing, false)
+    await limiter.checkpoint()
+    await limiter.drain()
+    const restarted = makeLimiter({ clock, store, rules: [rule(0, 10)] })
+    const rest = await admitted(restarted, 50)
+    assert.ok(rest <= 4, `${rest} passed, 6 of 10 were spent`)
+  })
+
+  it('admits no more than its own burst while the policy is memory-only', async () => {
+    const setup = setUp({ rules: [rule(0, 10)], onStoreFailure: 'memory-only' })
+    assert.equal((await runIntoTimeout(setup)).allowed, true)
+    assert.equal(await admitted(setup.limiter, 50), 9)
+  })
+
+  it('never spends what an answer after the timeout grants', async () => {
+    const setup = setUp({ rules: [rule(0, 10)] })
+    await setup.limiter.start()
+    await runIntoTimeout(setup)
+    setup.store.mode = 'steady'
+    await turns()
+    setup.clock.advance(760)
+    await turns()
+    assert.equal(setup.limiter.stats.store.isFailing, false)
+    const passed = await admitted(setup.limiter, 50)
+    const free = setup.store.inner.settle([
+      {
+        key: 'waf\nevents\n',
+        rate: 0,
+        burst: 10,
+        atMs: setup.clock.now(),
+        seq: 0,
+        give: 0,
+        owed: 0,
+        want: 10,
+        least: 10,
+        ahead: 0,
+      },
+    ])[0]!
+    assert.ok(passed + free.to - free.from <= 10)
+  })
+
+  it('keeps the event loop free while another process holds the file, and recovers', async (test) => {
+    const path = join(await temporaryFolder(test), 'weir.db')
+    const store = await openStore(test, { path, busyTimeoutMs: 100 })
+    const limitStore = await SqliteLimitStore.open(store, systemClock)
+    const limiter = makeLimiter({
+      clock: systemClock,
+      store: limitStore,
+      rules: [rule(1, 100)],
+      storeTimeoutMs: 50,
+    })
+    test.after(() => limiter.drain())
+    await limiter.start()
+    assert.equal((await limiter.check(request({ agent: 'first' }))).allowed, true)
+    const release = await holdWriteLock(test, path)
+    const startedAt = performance.now()
+    assert.equal((await limiter.check(request({ agent: 'second' }))).allowed, false)
+    assert.ok(sync(limiter.check(request({ agent: 'first' }))).allowed)
+    assert.ok(performance.now() - startedAt < 2000)
+    assert.equal(limiter.stats.store.isFailing, true)
+    await release()
+    await eventually('the store answers again', () => !limiter.stats.store.isFailing)
+    assert.equal((await limiter.check(request({ agent: 'second' }))).allowed, true)
+  })
+})

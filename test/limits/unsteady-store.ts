@@ -1,0 +1,56 @@
+import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
+import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+
+/** A real store whose answers come a turn later, fail, or are held back. */
+export class UnsteadyStore implements LimitStore {
+  readonly isImmediate = false
+  readonly inner = new MemoryLimitStore()
+  settles = 0
+  #mode: 'steady' | 'failing' | 'stalled' = 'steady'
+  #held: (() => void)[] = []
+
+  /** Answers held back are given once it is no longer `stalled`. */
+  set mode(mode: 'steady' | 'failing' | 'stalled') {
+    this.#mode = mode
+    if (mode === 'stalled') return
+    for (const letGo of this.#held) letGo()
+    this.#held = []
+  }
+
+  async settle(...args: Parameters<LimitStore['settle']>): Promise<ReturnType<MemoryLimitStore['settle']>> {
+    this.settles++
+    await this.#turn()
+    return this.inner.settle(...args)
+  }
+
+  async changeBan(...args: Parameters<LimitStore['changeBan']>): ReturnType<LimitStore['changeBan']> {
+    await this.#turn()
+    return await this.inner.changeBan(...args)
+  }
+
+  async bansSince(revision: number): ReturnType<LimitStore['bansSince']> {
+    await this.#turn()
+    return await this.inner.bansSince(revision)
+  }
+
+  async banHistory(...args: Parameters<LimitStore['banHistory']>): ReturnType<LimitStore['banHistory']> {
+    await this.#turn()
+    return await this.inner.banHistory(...args)
+  }
+
+  async expireIdle(nowMs: number): ReturnType<LimitStore['expireIdle']> {
+    await this.#turn()
+    return await this.inner.expireIdle(nowMs)
+  }
+
+  #turn(): Promise<void> {
+    switch (this.#mode) {
+      case 'steady':
+        return Promise.resolve()
+      case 'failing':
+        return Promise.reject(new Error('the disk is gone'))
+      case 'stalled':
+        return new Promise((resolve) => this.#held.push(resolve))
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WeirError } from '../../src/core/errors.ts'
+import { seededRandom } from '../../src/core/random.ts'
+import { ConnectionPool } from '../../src/pool/connection-pool.ts'
+import type { AgentConfig } from '../../src/pool/managed-pool.ts'
+import { poolSettings } from '../../src/pool/pool-options.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { FakeConnection, settled } from '../support/fake-connection.ts'
+import { hints, NotingWaiter, startedPool } from '../support/pool-fixture.ts'
+
+function reversePool(connections = 2, config?: AgentConfig): { pool: ConnectionPool; clock: FakeClock } {
+  const clock = new FakeClock()
+  const around = { clock, random: seededRandom(1), probe: {} }
+  const settings = poolSettings({ connections, slowStartMs: 0 })
+  const pool = new ConnectionPool({ agent: 'pii', settings, around, config })
+  pool.start()
+  return { pool, clock }
+}
+
+const reverse = (): FakeConnection => new FakeConnection('unix:agent', { transport: 'reverse' })
+
+test('an agent that dials in is leased, and never dialled by us', async () => {
+  const { pool, clock } = reversePool()
+  assert.equal(pool.lease(hints()), 'unavailable')
+  const connection = reverse()
+  assert.equal(pool.adopt(connection), undefined)
+  const leased = pool.lease(hints())
+  assert.ok(typeof leased !== 'string')
+  assert.equal(leased.id, connection.id)
+  connection.transitionTo('closed')
+  clock.advance(600_000)
+  await settled()
+  assert.equal(pool.lease(hints()), 'unavailable')
+  assert.equal(pool.snapshot().dialFailures, 0)
+})
+
+test('one connection too many is refused before it is taken, and stays open for its owner to close', () => {
+  const { pool } = reversePool(2)
+  assert.equal(pool.adopt(reverse()), undefined)
+  assert.equal(pool.adopt(reverse()), undefined)
+  assert.equal(pool.canAdopt()?.code, 'OVERLOADED')
+  const third = reverse()
+  assert.equal(pool.adopt(third)?.code, 'OVERLOADED')
+  assert.equal(third.isClosed, false)
+  assert.equal(pool.snapshot().active, 2)
+})
+
+test('an agent that reconnects a hundred times is never locked out', () => {
+  const { pool } = reversePool(1)
+  for (let n = 0; n < 100; n++) {
+    const connection = reverse()
+    assert.equal(pool.adopt(connection), undefined)
+    connection.transitionTo('closed')
+    assert.equal(pool.snapshot().active, 0)
+  }
+})
+
+test('two agents that dial in in the same turn both keep their connections', () => {
+  const { pool } = reversePool(2)
+  const [one, other] = [reverse(), reverse()]
+  pool.adopt(one)
+  pool.adopt(other)
+  assert.notEqual(pool.find(one.id), undefined)
+  assert.notEqual(pool.find(other.id), undefined)
+})
+
+test('a newer run of an instance replaces the older one, which finishes its work', async () => {
+  const { pool, clock } = reversePool(1)
+  const old = reverse()
+  pool.adopt(old, { instance: 'pod-1', epoch: 1 })
+  const held = pool.lease(hints())
+  assert.ok(typeof held !== 'string')
+  const fresh = reverse()
+  assert.equal(pool.adopt(fresh, { instance: 'pod-1', epoch: 2 }), undefined)
+  const next = pool.lease(hints())
+  assert.ok(typeof next !== 'string')
+  assert.equal(next.id, fresh.id)
+  assert.equal(old.isClosed, false)
+  held.release('replied', 1)
+  clock.advance(2000)
+  await settled()
+  assert.equal(old.isClosed, true)
+  assert.equal(fresh.isClosed, false)
+})
+
+test('an older run of an instance is refused while a newer one is connected', () => {
+  const { pool } = reversePool(4)
+  pool.adopt(reverse(), { instance: 'pod-1', epoch: 2 })
+  assert.equal(pool.canAdopt({ instance: 'pod-1', epoch: 1 })?.code, 'CONFLICT')
+  assert.equal(pool.canAdopt({ instance: 'pod-2', epoch: 1 }), undefined)
+})
+
+test('an instance that counts its runs up for ever cannot pile up connections that finish', () => {
+  const { pool } = reversePool(2)
+  for (let epoch = 1; epoch <= 50; epoch++) {
+    if (pool.adopt(reverse(), { instance: 'pod-1', epoch }) !== undefined) break
+    pool.lease(hints())
+  }
+  assert.ok(pool.snapshot().active <= 6, `${pool.snapshot().active} connections`)
+})
+
+test('each connection is judged by its own announcement, also a later one', () => {
+  const { pool } = reversePool(2)
+  const first = new FakeConnection('unix:agent', {
+    transport: 'reverse',
+    features: { concurrentRequests: 1 },
+  })
+  const second = new FakeConnection('unix:agent', {
+    transport: 'reverse',
+    features: { concurrentRequests: 3 },
+  })
+  pool.adopt(first)
+  pool.adopt(second)
+  let leases = 0
+  while (typeof pool.lease(hints()) !== 'string') leases++
+  assert.equal(leases, 4)
+})
+
+test('callers that wait are served by the connection that comes in', () => {
+  const { pool } = reversePool()
+  const waiter = new NotingWaiter()
+  pool.wait(waiter)
+  const connection = reverse()
+  pool.adopt(connection)
+  assert.equal(waiter.leased?.id, connection.id)
+})
+
+test('an agent that dials in is told its configuration first', () => {
+  const { pool } = reversePool(1, { config: { rules: 1 }, version: 'v7' })
+  const connection = reverse()
+  pool.adopt(connection)
+  assert.deepEqual(connection.configured, [{ config: { rules: 1 }, version: 'v7' }])
+})
+
+test('an agent that dials in and refuses its configuration is dropped', async () => {
+  const { pool } = reversePool(1, { config: { rules: 1 }, version: 'v7' })
+  const connection = reverse()
+  connection.refusesConfig = new WeirError('PERMISSION_DENIED', 'rules must be a list')
+  pool.adopt(connection)
+  await settled()
+  assert.equal(connection.isClosed, true)
+  assert.equal(pool.configPushes[0]!.connections.get(connection.id)?.state, 'refused')
+})
+
+test('an agent that we dial cannot dial in under the same name', async () => {
+  const { pool } = await startedPool({ connections: 1 })
+  assert.equal(pool.adopt(reverse())?.code, 'CONFLICT')
+  assert.equal(pool.snapshot().active, 1)
+})
+
+test('a draining pool takes nobody in', async () => {
+  const { pool, clock } = reversePool()
+  await pool.drain(clock.now() + 10)
+  assert.equal(pool.adopt(reverse())?.code, 'DRAINING')
+})
