@@ -21,6 +21,8 @@ export interface Stretch {
 const EPSILON = 1e-6
 /** Of the burst: what a lightly used bucket reaches for. */
 const LEAVING_REST = 0.75
+/** Refill that even a small burst is leased ahead, so that a bucket in use is not leased for every few events. */
+const LEAST_AHEAD_MS = 300
 /** Tokens; positions are counted anew beyond it, so that fractions keep their precision over years. */
 const REBASE_ABOVE = 1e6
 
@@ -144,14 +146,20 @@ export class TokenBucket {
 
   /**
    * Tokens to ask for, negative: to give back, so that `reserve` above the present debt and `aheadMs` of refill
-   * are covered. A bucket with more than half its tokens leaves a quarter of the burst to other holders.
+   * are covered. A bucket with more than half its tokens leaves some of the burst to other holders.
    */
   wanted(nowMs: number, reserve: number, aheadMs: number): number {
     const debt = this.debt(nowMs)
     const near = Math.min(this.burst, debt + reserve)
     const far = near + this.#perMs * aheadMs
-    const reach = debt > this.burst / 2 ? far : Math.min(far, Math.max(near, LEAVING_REST * this.burst))
-    return reach - debt - this.held(nowMs)
+    if (debt > this.burst / 2) return far - debt - this.held(nowMs)
+    const modest = Math.max(near, LEAVING_REST * this.burst, debt + this.#perMs * LEAST_AHEAD_MS)
+    return Math.min(far, modest) - debt - this.held(nowMs)
+  }
+
+  /** Milliseconds until what is held now has evaporated, if nothing is taken; Infinity at rate 0. */
+  heldForMs(nowMs: number): number {
+    return this.#perMs === 0 ? Number.POSITIVE_INFINITY : this.held(nowMs) / this.#perMs
   }
 
   /** Takes over what the store let go of. */

@@ -20,6 +20,8 @@ export interface Waiter {
   resolve: (verdict: LimitVerdict) => void
 }
 
+const NOBODY: readonly Waiter[] = []
+
 /** A bucket in memory: what it holds, its place in the order of use, and who waits for it. */
 export class CachedBucket {
   readonly scope: LimitScope
@@ -36,7 +38,7 @@ export class CachedBucket {
   isDirty = false
   /** Where its ask is; owned by the courier. */
   askState: 'idle' | 'queued' | 'urgent' | 'sent' = 'idle'
-  waiters: Waiter[] = []
+  #waiters: Waiter[] | undefined
   /** `seq` of the last grant; 0: none yet. */
   seq = 0
   isContended = false
@@ -46,11 +48,36 @@ export class CachedBucket {
   spent = 0
   /** More tokens are asked for, ahead of need, once `spent` passes this. */
   refillAt = 0
+  /** Or once it is used after this instant: what is held evaporates. */
+  refillAfterMs = Number.POSITIVE_INFINITY
 
   constructor(scope: LimitScope, value: string, key: string, bucket: TokenBucket) {
     this.scope = scope
     this.value = value
     this.key = key
     this.bucket = bucket
+  }
+
+  get hasWaiters(): boolean {
+    return this.#waiters !== undefined
+  }
+
+  /** Tokens that checks wait for. */
+  get waitingCost(): number {
+    let cost = 0
+    if (this.#waiters !== undefined) for (const waiter of this.#waiters) cost += waiter.cost
+    return cost
+  }
+
+  wait(waiter: Waiter): void {
+    if (this.#waiters === undefined) this.#waiters = [waiter]
+    else this.#waiters.push(waiter)
+  }
+
+  /** All of them, in their order; nobody waits afterwards. */
+  takeWaiters(): readonly Waiter[] {
+    const waiters = this.#waiters ?? NOBODY
+    this.#waiters = undefined
+    return waiters
   }
 }

@@ -22,8 +22,10 @@ export interface CourierOptions {
   readonly timeoutMs: number
 }
 
-/** Asks in one call: small enough to encode in a fraction of a millisecond. */
+/** Asks in one call that checks wait for. */
 const BATCH = 256
+/** Asks in one call behind them: encoded and decoded in a fraction of a millisecond. */
+const LATER_BATCH = 128
 /** Calls on their way for waiting checks; more are queued. */
 const URGENT_CALLS = 4
 const TRIAL: Omit<LeaseAsk, 'atMs'> = {
@@ -189,7 +191,7 @@ export class LeaseCourier {
 
   #takeLater(): CachedBucket[] {
     const batch: CachedBucket[] = []
-    while (batch.length < BATCH && this.#laterHead < this.#later.length) {
+    while (batch.length < LATER_BATCH && this.#laterHead < this.#later.length) {
       const bucket = this.#later[this.#laterHead++]!
       if (bucket.askState === 'queued') batch.push(bucket)
     }

@@ -14,8 +14,7 @@ const CONTENDED_RESERVE_S = 0.05
 /** What to ask of the store for a bucket in use. Moves what is booked on the bucket into the ask. */
 export function askForUse(bucket: CachedBucket, nowMs: number): LeaseAsk {
   const tokens = bucket.bucket
-  let waiting = 0
-  for (const waiter of bucket.waiters) waiting += waiter.cost
+  const waiting = bucket.waitingCost
   const held = tokens.held(nowMs)
   const least = Math.max(0, waiting - held)
   const reserve = bucket.isContended

@@ -97,10 +97,10 @@ export class LeasedBuckets {
   take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
     const now = this.#clock.now()
     if (cost > bucket.bucket.burst) return this.#deny(outOfTokens(bucket, now, cost))
-    if (bucket.waiters.length === 0) {
+    if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
       if (outcome === 'taken') {
-        this.#spent(bucket, cost)
+        this.#spent(bucket, now, cost)
         return ALLOWED
       }
       if (outcome === 'empty') return this.#deny(outOfTokens(bucket, now, cost))
@@ -159,7 +159,7 @@ export class LeasedBuckets {
         verdict = answer
       },
     }
-    bucket.waiters.push(waiter)
+    bucket.wait(waiter)
     this.courier.ask(bucket)
     if (verdict !== undefined) return verdict
     return new Promise((resolve) => {
@@ -180,20 +180,20 @@ export class LeasedBuckets {
         if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(outOfTokens(bucket, now, cost))
         this.#counters.uncovered++
         bucket.owed += Math.max(0, cost - held)
-        this.#spent(bucket, cost)
+        this.#spent(bucket, now, cost)
         return ALLOWED
       }
     }
   }
 
-  #spent(bucket: CachedBucket, cost: number): void {
+  #spent(bucket: CachedBucket, now: number, cost: number): void {
     bucket.spent += cost
     if (!bucket.isDirty) {
       bucket.isDirty = true
       this.#dirty.push(bucket)
     }
-    if (bucket.spent > bucket.refillAt && !bucket.isContended && !this.courier.isFailing)
-      this.courier.ask(bucket)
+    const isLow = bucket.spent > bucket.refillAt || now > bucket.refillAfterMs
+    if (isLow && !bucket.isContended && !this.courier.isFailing) this.courier.ask(bucket)
   }
 
   #deny(verdict: LimitDenied): LimitDenied {
@@ -203,7 +203,7 @@ export class LeasedBuckets {
   }
 
   #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
-    if (bucket.isCached || bucket.waiters.length > 0) return askForUse(bucket, nowMs)
+    if (bucket.isCached || bucket.hasWaiters) return askForUse(bucket, nowMs)
     this.#gone(bucket)
     return askForReturn(bucket, nowMs)
   }
@@ -216,7 +216,8 @@ export class LeasedBuckets {
     const now = this.#clock.now()
     const held = bucket.bucket.held(now)
     bucket.refillAt = bucket.spent + Math.max(1, held / 2)
-    if (bucket.waiters.length > 0) this.#serveWaiters(bucket, now)
+    bucket.refillAfterMs = now + bucket.bucket.heldForMs(now) / 2
+    if (bucket.hasWaiters) this.#serveWaiters(bucket, now)
     if (bucket.isCached) {
       if (isNewlyContended) this.courier.askLater(bucket)
       return
@@ -227,8 +228,7 @@ export class LeasedBuckets {
   }
 
   #serveWaiters(bucket: CachedBucket, now: number): void {
-    const waiters = bucket.waiters
-    bucket.waiters = []
+    const waiters = bucket.takeWaiters()
     for (const waiter of waiters) {
       const ban = this.#bans.find(waiter.agent)
       if (ban !== undefined) {
@@ -238,22 +238,21 @@ export class LeasedBuckets {
       }
       const outcome = bucket.bucket.take(now, waiter.cost)
       if (outcome === 'taken') {
-        this.#spent(bucket, waiter.cost)
+        this.#spent(bucket, now, waiter.cost)
         waiter.resolve(ALLOWED)
         continue
       }
       const waitMs = outcome === 'empty' ? 0 : bucket.bucket.coverableInMs(now, waiter.cost)
-      if (outcome === 'uncovered' && waitMs === 0 && now < waiter.untilMs) bucket.waiters.push(waiter)
+      if (outcome === 'uncovered' && waitMs === 0 && now < waiter.untilMs) bucket.wait(waiter)
       else waiter.resolve(this.#deny(outOfTokens(bucket, now, waiter.cost, waitMs)))
     }
-    if (bucket.waiters.length > 0) this.courier.ask(bucket)
+    if (bucket.hasWaiters) this.courier.ask(bucket)
   }
 
   #failed(bucket: CachedBucket, ask: LeaseAsk | undefined): void {
     if (ask !== undefined) bucket.owed += ask.owed
     if (!bucket.isCached) this.#gone(bucket)
-    const waiters = bucket.waiters
-    bucket.waiters = []
+    const waiters = bucket.takeWaiters()
     const now = this.#clock.now()
     for (const waiter of waiters) {
       const ban = this.#bans.find(waiter.agent)

@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { systemClock } from '../src/core/clock.ts'
+import { SILENT } from '../src/core/probe.ts'
+import type { LimitRequest } from '../src/proxy/limits/limit-gate.ts'
+import type { LimitStore } from '../src/proxy/limits/limit-store.ts'
+import { Limiter } from '../src/proxy/limits/limiter.ts'
+import { MemoryLimitStore } from '../src/store/limits/memory-limit-store.ts'
+import { SqliteLimitStore } from '../src/store/limits/sqlite-limit-store.ts'
+import { Store } from '../src/store/store.ts'
+import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
+import { interleave, median, pairedRatio } from './harness/statistics.ts'
+
+/** Checks of one turn of the event loop: as many as a busy front end makes between two looks at its sockets. */
+const PER_TURN = 200
+
+/**
+ * The limiter with its buckets in a file, against the fixed-window limiter in memory that people use; what eviction
+ * costs in a large cache; and whether a checkpoint of 100,000 buckets is felt on the event loop.
+ */
+export async function run({ quick }: BenchOptions): Promise<BenchResult> {
+  const rows = [await checks(quick), await evictions(quick), await checkpoint(quick)]
+  return { bench: 'limiter', rows }
+}
+
+function requests(count: number, prefix = 'agent'): LimitRequest[] {
+  const facts = { clientIp: '127.0.0.1' }
+  return Array.from({ length: count }, (_, index) => ({
+    agent: `${prefix} ${index}`,
+    facts,
+    routeName: 'api',
+    bytes: 0,
+  }))
+}
+
+function limiterOn(store: LimitStore, capacity: number, ratePerSecond: number): Limiter {
+  const limiter = new Limiter({
+    store,
+    clock: systemClock,
+    probe: SILENT,
+    capacity,
+    onStoreFailure: 'deny',
+    storeTimeoutMs: 10_000,
+  })
+  const rule = { name: 'events', key: { by: 'agent' }, cost: 'event', shadow: false } as const
+  limiter.configure({ agents: new Map(), defaults: [{ ...rule, ratePerSecond, burst: ratePerSecond }] })
+  return limiter
+}
+
+async function withFile<T>(work: (limitStore: SqliteLimitStore) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
+  const store = await Store.open({ path: join(folder, 'weir.db'), maxPending: 1_000_000 })
+  try {
+    return await work(await SqliteLimitStore.open(store, systemClock))
+  } finally {
+    await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function checks(quick: boolean): Promise<Row> {
+  const turns = quick ? 50 : 10_000
+  const asked = requests(1000)
+  const results = await withFile(async (limitStore) => {
+    const limiter = limiterOn(limitStore, 10_000, 1e7)
+    await limiter.start()
+    await Promise.all(asked.map((request) => Promise.resolve(limiter.check(request))))
+    const peer = new RateLimiterMemory({ points: 1e9, duration: 1000 })
+    const measured = await interleave(quick ? 1 : 5, {
+      weir: async () => {
+        const startedAt = performance.now()
+        let denied = 0
+        let next = 0
+        for (let count = 0; count < turns; count++) {
+          for (let index = 0; index < PER_TURN; index++) {
+            next = next === asked.length - 1 ? 0 : next + 1
+            const verdict = limiter.check(asked[next]!)
+            if (!(verdict instanceof Promise ? await verdict : verdict).allowed) denied++
+          }
+          if (count % 10 === 0) await turn()
+        }
+        if (denied > 0) throw new Error(`${denied} checks were denied`)
+        return (turns * PER_TURN) / ((performance.now() - startedAt) / 1000)
+      },
+      peer: async () => {
+        const startedAt = performance.now()
+        let next = 0
+        for (let count = 0; count < turns; count++) {
+          for (let index = 0; index < PER_TURN; index++) {
+            next = next === asked.length - 1 ? 0 : next + 1
+            await peer.consume(asked[next]!.agent)
+          }
+          if (count % 10 === 0) await turn()
+        }
+        return (turns * PER_TURN) / ((performance.now() - startedAt) / 1000)
+      },
+    })
+    const { waits, hits } = limiter.stats
+    await limiter.drain()
+    return { measured, waits, hits }
+  })
+  const { weir = [], peer = [] } = results.measured
+  return row('checks/s in a file, vs rate-limiter-flexible in memory', pairedRatio(weir, peer), 3, {
+    weir: median(weir),
+    peer: median(peer),
+    waited: results.waits,
+    checks: results.hits,
+  })
+}
+
+async function evictions(quick: boolean): Promise<Row> {
+  const large = quick ? 10_000 : 1_000_000
+  const count = quick ? 1000 : 50_000
+  const full = (capacity: number): Limiter => {
+    const limiter = limiterOn(new MemoryLimitStore(), capacity, 100)
+    for (const request of requests(capacity, 'resident')) void limiter.check(request)
+    return limiter
+  }
+  const [small, big] = [full(1000), full(large)]
+  let round = 0
+  const measure = async (limiter: Limiter): Promise<number> => {
+    const asked = requests(count, `newcomer ${round++}`)
+    await turn()
+    const startedAt = performance.now()
+    for (const request of asked) void limiter.check(request)
+    return count / ((performance.now() - startedAt) / 1000)
+  }
+  const results = await interleave(quick ? 1 : 5, { big: () => measure(big), small: () => measure(small) })
+  const { big: atLarge = [], small: atSmall = [] } = results
+  return row(`evictions/s among ${large} agents, vs among 1,000`, pairedRatio(atLarge, atSmall), 0.5, {
+    large: median(atLarge),
+    small: median(atSmall),
+    evictions: big.stats.evictions,
+  })
+}
+
+async function checkpoint(quick: boolean): Promise<Row> {
+  const agents = quick ? 2000 : 100_000
+  const asked = requests(agents)
+  const { idle, busy, tookMs } = await withFile(async (limitStore) => {
+    const limiter = limiterOn(limitStore, agents, 1000)
+    const use = async (): Promise<void> => {
+      for (let start = 0; start < agents; start += 1000)
+        await Promise.all(
+          asked.slice(start, start + 1000).map((request) => Promise.resolve(limiter.check(request))),
+        )
+    }
+    await use()
+    const took: number[] = []
+    const measured = await interleave(quick ? 1 : 5, {
+      busy: async () => {
+        await use()
+        await sleep(50)
+        const delay = delays()
+        const startedAt = performance.now()
+        await limiter.checkpoint()
+        took.push(performance.now() - startedAt)
+        return delay()
+      },
+      idle: async () => {
+        const delay = delays()
+        await sleep(1000)
+        return delay()
+      },
+    })
+    await limiter.drain()
+    return { idle: measured['idle'] ?? [], busy: measured['busy'] ?? [], tookMs: median(took) }
+  })
+  const name = `event loop p99 while ${agents} dirty buckets are settled, vs idle`
+  const detail = { busyMs: median(busy), idleMs: median(idle), checkpointMs: tookMs }
+  return row(name, pairedRatio(busy, idle), 2, detail, true)
+}
+
+/** Starts watching the event loop; the returned function says the 99th percentile of a 1 ms timer, in milliseconds. */
+function delays(): () => number {
+  const histogram = monitorEventLoopDelay({ resolution: 1 })
+  histogram.enable()
+  return () => {
+    histogram.disable()
+    return histogram.percentile(99) / 1e6
+  }
+}
