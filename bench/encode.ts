@@ -1,6 +1,6 @@
 import { Packr } from 'msgpackr'
 import protobuf from 'protobufjs'
-import type { RequestHeadersEvent } from '../src/core/event.ts'
+import type { BodyChunkEvent, RequestHeadersEvent } from '../src/core/event.ts'
 import { type AgentReply, reply } from '../src/core/reply.ts'
 import { ByteWriter } from '../src/wire/byte-writer.ts'
 import type {
@@ -23,7 +23,7 @@ import { type BenchOptions, type BenchResult, type Row, row } from './harness/re
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
 
 /** Messages per timed stretch. */
-const BATCH = 2_000
+const BATCH = 1_000
 const ROUNDS = 41
 /** Different messages that the libraries are given in turn. */
 const KINDS = 64
@@ -32,6 +32,8 @@ const KINDS = 64
 interface Contestant {
   proxy(n: number): void
   agent(n: number): void
+  /** Writes a body chunk and reads one. */
+  body(n: number): void
 }
 
 /**
@@ -49,6 +51,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   for (const [name, [own, other]] of Object.entries(pairs)) {
     rows.push(await compare(`${name}: write event, read reply`, own, other, 'proxy', quick))
     rows.push(await compare(`${name}: read event, write reply`, own, other, 'agent', quick))
+    rows.push(await compare(`${name}: write and read 16 KiB of body`, own, other, 'body', quick))
   }
   return { bench: 'encode', rows }
 }
@@ -57,14 +60,13 @@ async function compare(
   name: string,
   own: Contestant,
   other: Contestant,
-  end: 'proxy' | 'agent',
+  end: keyof Contestant,
   quick: boolean,
 ): Promise<Row> {
   const stretch = (of: Contestant) => (): Promise<number> => {
     const started = performance.now()
     for (let n = 0; n < BATCH; n++) {
-      if (end === 'proxy') of.proxy(n)
-      else of.agent(n)
+      of[end](n)
     }
     return Promise.resolve(BATCH / (performance.now() - started))
   }
@@ -95,17 +97,25 @@ function ours(proxy: ProxyCodec, agent: AgentCodec): Contestant {
       out.end = 0
       agent.writeReply(sampleReply(n), out)
     },
+    body(n) {
+      out.end = 0
+      proxy.writeEvent(sampleChunk(n), out)
+      read(events, fixed.chunk)
+    },
   }
 }
 
-/** One event and one reply as they arrive. */
-function fixtures(proxy: ProxyCodec, agent: AgentCodec): { event: Buffer; reply: Buffer } {
+/** One message of each kind as it arrives. */
+function fixtures(proxy: ProxyCodec, agent: AgentCodec): { event: Buffer; reply: Buffer; chunk: Buffer } {
   const out = new ByteWriter(4096)
   proxy.writeEvent(sampleEvent(1), out)
   const event = Buffer.from(out.bytes.subarray(0, out.end))
   out.end = 0
   agent.writeReply(sampleReply(1), out)
-  return { event, reply: Buffer.from(out.bytes.subarray(0, out.end)) }
+  const answer = Buffer.from(out.bytes.subarray(0, out.end))
+  out.end = 0
+  proxy.writeEvent(sampleChunk(1), out)
+  return { event, reply: answer, chunk: Buffer.from(out.bytes.subarray(0, out.end)) }
 }
 
 function jsonLibrary(): Contestant {
@@ -114,6 +124,7 @@ function jsonLibrary(): Contestant {
   const target = Buffer.allocUnsafeSlow(65_536)
   const event = Buffer.from(JSON.stringify(plainEvent(sampleEvent(1))))
   const answer = Buffer.from(JSON.stringify(plainReply(sampleReply(1))))
+  const chunk = Buffer.from(JSON.stringify(plainEvent(sampleChunk(1))))
   return {
     proxy(n) {
       target.write(JSON.stringify(events[n % KINDS]), 5)
@@ -122,6 +133,11 @@ function jsonLibrary(): Contestant {
     agent(n) {
       JSON.parse(event.toString())
       target.write(JSON.stringify(replies[n % KINDS]), 5)
+    },
+    body(n) {
+      target.write(JSON.stringify(plainEvent(sampleChunk(n))), 5)
+      const read = JSON.parse(chunk.toString()) as { data: string }
+      Buffer.from(read.data, 'base64')
     },
   }
 }
@@ -137,6 +153,7 @@ function msgpackLibrary(): Contestant {
   })
   const event = Buffer.from(packr.pack(plainEvent(sampleEvent(1))))
   const answer = Buffer.from(packr.pack(plainReply(sampleReply(1))))
+  const chunk = Buffer.from(packr.pack(plainEvent(sampleChunk(1))))
   return {
     proxy(n) {
       packr.pack(events[n % KINDS])
@@ -145,6 +162,11 @@ function msgpackLibrary(): Contestant {
     agent(n) {
       packr.unpack(event)
       packr.pack(replies[n % KINDS])
+    },
+    body(n) {
+      packr.pack(plainEvent(sampleChunk(n)))
+      const read = packr.unpack(chunk) as { data: string }
+      Buffer.from(read.data, 'base64')
     },
   }
 }
@@ -158,6 +180,7 @@ function protobufLibrary(): Contestant {
   const toProxy = root.lookupType('zentinel.agent.v2.AgentToProxy')
   const event = Buffer.from(toAgent.encode(protoEvent(sampleEvent(1), 1)).finish())
   const answer = Buffer.from(toProxy.encode({ response: protoReply(sampleReply(1)) }).finish())
+  const chunk = Buffer.from(toAgent.encode(protoEvent(sampleChunk(1), 1)).finish())
   return {
     proxy(n) {
       toAgent.encode(events[n % KINDS]!).finish()
@@ -166,6 +189,11 @@ function protobufLibrary(): Contestant {
     agent(n) {
       toAgent.decode(event)
       toProxy.encode(replies[n % KINDS]!).finish()
+    },
+    body(n) {
+      toAgent.encode(protoEvent(sampleChunk(n), 1)).finish()
+      const read = toAgent.decode(chunk) as unknown as { request_body_chunk: { data: Uint8Array } }
+      Buffer.from(read.request_body_chunk.data)
     },
   }
 }
@@ -234,6 +262,20 @@ const ALLOW_WITH_HEADER = reply(
 
 function sampleReply(n: number): AgentReply {
   return { ...ALLOW_WITH_HEADER, correlationId: `k3f09a1c-${(n & 0xfff).toString(16).padStart(3, '0')}` }
+}
+
+const BODY = Buffer.alloc(16 * 1024, 'field=value&')
+
+function sampleChunk(n: number): BodyChunkEvent {
+  return {
+    kind: 'request-body-chunk',
+    correlationId: 'k3f09a1c-000',
+    data: BODY,
+    chunkIndex: n,
+    isLast: false,
+    totalSize: undefined,
+    bytesTransferred: (n + 1) * BODY.length,
+  }
 }
 
 const ignore = (): void => {}

@@ -38,6 +38,8 @@ export interface ConnectionPoolParts {
   readonly onReady?: ((live: LiveConnection) => void) | undefined
 }
 
+/** Longest time between two visits of a pool that has connections, milliseconds: for sweeps and the watchdog. */
+const VISIT_MS = 10_000
 const NO_CONFIG: AgentConfig = { config: undefined, version: undefined }
 
 /**
@@ -48,13 +50,14 @@ export class ConnectionPool implements ManagedPool {
   readonly agent: string
   readonly metrics: AgentMetrics
   readonly whenReady: Promise<void>
+  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
   readonly #healthSettings: HealthSettings
   readonly #group: EjectionGroup
   readonly #breaker: BreakerGate
   readonly #counters: PoolCounters
-  readonly #sessions: StickySessions | undefined
   readonly #room: WaitingRoom
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
@@ -83,13 +86,16 @@ export class ConnectionPool implements ManagedPool {
     this.#roster = new Roster(strategyNamed(settings.strategy), random)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
     this.metrics = old?.metrics ?? new AgentMetrics(agent)
-    this.#breaker = old === undefined ? new BreakerGate(agent, settings.breaker, random, probe) : old.#breaker
+    this.#breaker =
+      old !== undefined && isSame(old.#settings.breaker, settings.breaker)
+        ? old.#breaker
+        : new BreakerGate(agent, settings.breaker, random, probe)
     this.#counters = old === undefined ? new PoolCounters() : old.#counters
     if (settings.strategy !== 'ring-hash') {
-      this.#sessions =
-        old === undefined || old.#sessions === undefined
-          ? new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe)
-          : old.#sessions
+      this.sessions =
+        old?.sessions !== undefined && isSame(old.#settings.sessions, settings.sessions)
+          ? old.sessions
+          : new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe, old?.sessions)
     }
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(clock.now())
@@ -101,7 +107,7 @@ export class ConnectionPool implements ManagedPool {
   }
 
   get visitAt(): number {
-    return this.#room.size > 0 ? 0 : this.#visitAt
+    return this.#room.size > 0 || this.sessions?.isDirty === true ? 0 : this.#visitAt
   }
 
   get configPushes(): readonly ConfigPush[] {
@@ -111,7 +117,7 @@ export class ConnectionPool implements ManagedPool {
   start(): void {
     if (this.#isStarted) return
     this.#isStarted = true
-    void this.#sessions?.load()
+    void this.sessions?.load()
     this.#keeper?.start()
   }
 
@@ -124,6 +130,7 @@ export class ConnectionPool implements ManagedPool {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
     if (refused !== undefined) this.#counters.overflows++
+    else if (this.#changedSince(waiter)) queueMicrotask(() => this.#serveAll())
     return refused
   }
 
@@ -188,7 +195,7 @@ export class ConnectionPool implements ManagedPool {
 
   visit(now: number): void {
     this.#owner.now = now
-    let nextAt = Number.POSITIVE_INFINITY
+    let nextAt = now + VISIT_MS
     let due: LiveConnection | undefined
     let retiring = 0
     for (const live of this.#roster.all) {
@@ -198,10 +205,10 @@ export class ConnectionPool implements ManagedPool {
     }
     if (due !== undefined && retiring === 0) this.#keeper?.replace(due.origin.slot!)
     this.metrics.expire(now)
-    if (this.#sessions?.visit(now) === true || due !== undefined) nextAt = now
+    if (this.sessions?.visit(now) === true || due !== undefined) nextAt = now
     this.#visitAt = nextAt
     /* Trials fall due and reports run out by time alone. */
-    if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
+    this.#serveAll()
   }
 
   snapshot(): PoolSnapshot {
@@ -216,7 +223,7 @@ export class ConnectionPool implements ManagedPool {
       waiting: this.#room.size,
       breaker: this.#breaker.state(now),
       ...this.#counters.snapshot(now),
-      sessions: this.#sessions?.table.size ?? 0,
+      sessions: this.sessions?.table.size ?? 0,
       connections,
     }
   }
@@ -228,7 +235,7 @@ export class ConnectionPool implements ManagedPool {
     const leaving = [...this.#roster.all]
     this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
-    await this.#sessions?.flush()
+    await this.sessions?.flush()
   }
 
   #lease(hints: LeaseHints): LiveConnection | Refusal {
@@ -237,12 +244,24 @@ export class ConnectionPool implements ManagedPool {
     if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     const { sessionKey } = hints
-    if (sessionKey !== undefined && this.#sessions !== undefined) {
-      return this.#leaseSession(hints, sessionKey, this.#sessions, now)
+    if (sessionKey !== undefined && this.sessions !== undefined) {
+      return this.#leaseSession(hints, sessionKey, this.sessions, now)
     }
     const live = this.#roster.pick(hints)
     if (live === undefined) return this.refusal() ?? 'full'
     return this.#breaker.admit(now) ? live.take() : 'breaker-open'
+  }
+
+  /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
+  #changedSince(waiter: LeaseWaiter): boolean {
+    if (!this.#breaker.wouldAdmit(this.#owner.now)) return true
+    if (waiter.pinnedTo === 0) return this.refusal() === undefined
+    const live = this.#roster.find(waiter.pinnedTo)
+    return live === undefined || (live.hasRoom && !live.isPaused)
+  }
+
+  #serveAll(): void {
+    if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
   }
 
   #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
@@ -382,9 +401,11 @@ export class ConnectionPool implements ManagedPool {
       onRoom: (live) => room.serve(live),
       onEjected: () => void this.#counters.ejections++,
       onGone: (live, reason) => this.#onGone(live, reason),
-      onHealth: (live, { state, message }) => {
-        const said = message === undefined ? state : `${state}: ${message}`
-        if (state !== 'healthy') probe.agentLog?.(this.agent, 'warn', `connection ${live.id} reports ${said}`)
+      onHealthChanged: (live, { state, message }) => {
+        this.#visitAt = 0
+        const said = message === undefined || message === '' ? state : `${state}: ${message}`
+        const level = state === 'healthy' ? 'info' : 'warn'
+        probe.agentLog?.(this.agent, level, `connection ${live.id} reports ${said}`)
       },
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
@@ -396,4 +417,8 @@ export class ConnectionPool implements ManagedPool {
     }
     return owner
   }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

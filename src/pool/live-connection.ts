@@ -37,7 +37,8 @@ export interface ConnectionOwner {
   onEjected(connection: LiveConnection): void
   /** It carries nothing more. Once. */
   onGone(connection: LiveConnection, reason: WeirError): void
-  onHealth(connection: LiveConnection, report: HealthReport): void
+  /** The agent says something else of itself than before. */
+  onHealthChanged(connection: LiveConnection, report: HealthReport): void
   onMetrics(report: MetricsReport): void
   onLog(message: LogMessage): void
   onConfigUpdate(connection: LiveConnection, request: ConfigUpdateRequest): void
@@ -74,6 +75,9 @@ export type Stage = 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
+/** A connection to a draining agent is not replaced earlier: its successor may lead to the same process. */
+const MIN_STAY_MS = 5000
+
 /** One connection with every fact that decides whether it may be picked. The only writer of those facts. */
 export class LiveConnection implements PooledConnection, Candidate, ConnectionObserver, Leaving {
   readonly id: number
@@ -104,6 +108,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   readonly #latency = new PeakEwma()
   readonly #heartbeat: Heartbeat
   #isEjected = false
+  #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
   #stage: Stage = 'ready'
   #farewell: Farewell | undefined
@@ -222,9 +227,16 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 
-  /** Age or use says that it should be replaced. */
+  /** Bytes the agent last said it can take on this connection; Infinity when it never said. */
+  get windowBytes(): number {
+    return this.#gate.windowBytes
+  }
+
+  /** Age, use, an outdated configuration or the agent's own drain say that it should be replaced. */
   isDueToRetire(now: number): boolean {
-    return this.isOutdated || now >= this.origin.retireAt || this.uses >= this.origin.maxUses
+    const { retireAt, maxUses } = this.origin
+    if (this.isOutdated || now >= retireAt || this.uses >= maxUses) return true
+    return now - this.openedAt >= MIN_STAY_MS && this.health.state(now) === 'draining'
   }
 
   /** Heartbeat and progress watchdog. Returns the instant of the next look, clock milliseconds. */
@@ -287,7 +299,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.health.reported(report, owner.now, owner.clock.wallMs())
-    owner.onHealth(this, report)
+    if (report.state !== this.#reported) {
+      this.#reported = report.state
+      owner.onHealthChanged(this, report)
+    }
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 

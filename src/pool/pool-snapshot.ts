@@ -21,6 +21,8 @@ export interface ConnectionSnapshot {
   readonly strays: number
   readonly latencyMs: number
   readonly weight: number
+  /** Bytes the agent last said it can take; Infinity when it never said. */
+  readonly windowBytes: number
   readonly ageMs: number
   readonly agentVersion: string
 }
@@ -65,6 +67,7 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     strays: live.strays,
     latencyMs: live.latencyMs,
     weight: live.weight,
+    windowBytes: live.windowBytes,
     ageMs: now - live.openedAt,
     agentVersion: connection.capabilities.version,
   }

@@ -11,7 +11,7 @@ const BATCH = 5000
 /** Sessions swept per visit, so that a visit stays below a millisecond. */
 const SWEEP = 5000
 
-/** The sticky sessions of one agent and their way to the store. */
+/** The sticky sessions of one agent and their way to the store. With `before` it goes on from there. */
 export class StickySessions {
   readonly table: SessionTable
   readonly #agent: string
@@ -27,12 +27,14 @@ export class StickySessions {
     store: SessionStore | undefined,
     clock: Clock,
     probe: Probe,
+    before?: StickySessions,
   ) {
     this.#agent = agent
     this.#clock = clock
     this.#probe = probe
     this.#store = store
     this.table = new SessionTable({ ...options, isStored: store !== undefined })
+    if (before !== undefined) this.#takeOver(before)
   }
 
   /**
@@ -80,6 +82,11 @@ export class StickySessions {
     }
   }
 
+  /** Something waits to be written. */
+  get isDirty(): boolean {
+    return this.#store !== undefined && this.table.dirty > 0
+  }
+
   /** Sweeps and writes behind; called now and then. Returns true while there is more to do. */
   visit(now: number): boolean {
     const swept = this.table.expire(now, SWEEP)
@@ -108,6 +115,20 @@ export class StickySessions {
         return
       }
     }
+  }
+
+  #takeOver(before: StickySessions): void {
+    const now = this.#clock.now()
+    const wallMs = this.#clock.wallMs()
+    const rows = before.table
+      .list(now, Number.POSITIVE_INFINITY)
+      .map(({ key, home, createdAt, lastUsedAt }) => ({
+        key,
+        home,
+        createdAtMs: wallMs - (now - createdAt),
+        lastUsedAtMs: wallMs - (now - lastUsedAt),
+      }))
+    this.table.restore(rows, now, wallMs)
   }
 
   #failed(what: string, error: unknown): void {

@@ -10,7 +10,8 @@ import { failureReply } from './agent-failure.ts'
 import { AgentRequest } from './agent-request.ts'
 import { replyFor } from './answer.ts'
 import { Configuration } from './configuration.ts'
-import type { EventServer, Responder } from './event-server.ts'
+import type { EventServer } from './event-server.ts'
+import type { Responder } from './responder.ts'
 import type { RequestEnd, ServedLink, Work } from './served-request.ts'
 
 /** Who else wants to know of the links. */

@@ -3,11 +3,14 @@ import type { AgentEvent, HeaderList } from '../core/event.ts'
 import {
   type AgentReply,
   ALLOW,
+  type Audit,
   type BodyMutation,
   type Decision,
   type HeaderOp,
+  NO_AUDIT,
+  NO_METADATA,
+  NO_OPS,
   plainAllow,
-  reply,
   type WebSocketDecision,
 } from '../core/reply.ts'
 import { requireHeaderName, requireHeaderValue, requireStatus } from './answer-checks.ts'
@@ -122,30 +125,35 @@ export class Answer {
     return this
   }
 
-  /** The message that answers `event`. */
+  /** The message that answers `event`. Written out member by member: it is made for every event. */
   toReply(event: AgentEvent): AgentReply {
-    const custom = this.#custom
-    const isAudited =
-      (this.#tags ?? this.#ruleIds ?? this.#reasonCodes ?? this.#confidence ?? custom) !== undefined
     const mutation = this.#body === undefined ? undefined : bodyMutation(event, this.#body)
-    return reply(event.correlationId, this.#decision, {
-      ...(this.#requestHeaders && { requestHeaders: this.#requestHeaders }),
-      ...(this.#responseHeaders && { responseHeaders: this.#responseHeaders }),
-      ...(this.#routing && { routingMetadata: this.#routing }),
-      ...(isAudited && {
-        audit: {
-          tags: this.#tags ?? [],
-          ruleIds: this.#ruleIds ?? [],
-          confidence: this.#confidence,
-          reasonCodes: this.#reasonCodes ?? [],
-          custom: custom ?? {},
-        },
-      }),
+    return {
+      correlationId: event.correlationId,
+      decision: this.#decision,
+      requestHeaders: this.#requestHeaders ?? NO_OPS,
+      responseHeaders: this.#responseHeaders ?? NO_OPS,
+      routingMetadata: this.#routing ?? NO_METADATA,
+      audit: this.#audit(),
       needsMore: this.#needsMore,
       requestBodyMutation: event.kind === 'request-body-chunk' ? mutation : undefined,
       responseBodyMutation: event.kind === 'response-body-chunk' ? mutation : undefined,
       websocketDecision: this.#frame,
-    })
+      processingTimeMs: undefined,
+    }
+  }
+
+  #audit(): Audit {
+    const confidence = this.#confidence
+    if ((this.#tags ?? this.#ruleIds ?? this.#reasonCodes ?? confidence ?? this.#custom) === undefined)
+      return NO_AUDIT
+    return {
+      tags: this.#tags ?? NO_AUDIT.tags,
+      ruleIds: this.#ruleIds ?? NO_AUDIT.ruleIds,
+      confidence,
+      reasonCodes: this.#reasonCodes ?? NO_AUDIT.reasonCodes,
+      custom: this.#custom ?? NO_AUDIT.custom,
+    }
   }
 
   #request(op: HeaderOp): this {

@@ -4,8 +4,10 @@ import { WeirError } from '../core/errors.ts'
 import type { AgentEvent } from '../core/event.ts'
 import type { AgentReply } from '../core/reply.ts'
 import type { ProxyLink, ProxyLinkHandler } from '../transport/proxy-link.ts'
+import { ChangeSignal } from './change-signal.ts'
 import { fitReply } from './fit-reply.ts'
 import { RequestTable } from './request-table.ts'
+import type { Responder } from './responder.ts'
 import type { RequestEnd, ServedLink, ServedRequest, Work } from './served-request.ts'
 import { Workload } from './workload.ts'
 
@@ -14,21 +16,6 @@ import { Workload } from './workload.ts'
  * that does not read its answers; this is the bound for one that floods a few requests.
  */
 const MAX_WAITING_PER_LINK = 16_384
-
-/** What answers the events of an {@link EventServer}: an author's handlers, or a chain of other agents. */
-export interface Responder<R extends ServedRequest> {
-  /** Makes the record of a request that is not listed; `event` is its first, or one after it was forgotten. */
-  start(served: ServedLink, event: AgentEvent): R
-  /** Exactly one answer per event. May throw or reject. */
-  respond(event: AgentEvent, request: R): AgentReply | Promise<AgentReply>
-  /** The answer to an event that failed: never an allow. Must not throw. */
-  failure(work: Work, error: unknown, link: ProxyLink): AgentReply
-  /** A listed request is over. Must not throw. */
-  ended(request: R, end: RequestEnd, reason: CancelReason | undefined): void
-  configure(config: unknown, version: string | undefined, isInitial: boolean, link: ProxyLink): Promise<void>
-  linkOpened?(link: ProxyLink): void
-  linkClosed?(link: ProxyLink, reason: WeirError): void
-}
 
 export interface EventServerOptions {
   readonly clock: Clock
@@ -47,14 +34,16 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   readonly #clock: Clock
   readonly #links = new Map<ProxyLink, ServedLink>()
   readonly #table: RequestTable
-  readonly #idleWaiters: (() => void)[] = []
+  /** A handler has finished, or a link has gone, and nothing runs. For drains. */
+  readonly #idle: ChangeSignal
+  #latestWorkAt = Number.NEGATIVE_INFINITY
   #isDraining = false
-  readonly workload: Workload
+  readonly workload = new Workload()
 
   constructor(responder: Responder<R>, options: EventServerOptions) {
     this.#responder = responder
     this.#clock = options.clock
-    this.workload = new Workload()
+    this.#idle = new ChangeSignal(options.clock)
     this.#table = new RequestTable({
       clock: options.clock,
       capacity: options.maxRequests ?? 100_000,
@@ -116,7 +105,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     this.#links.delete(link)
     for (const request of [...served.requests.values()]) this.#finishEarly(request as R, 'link-closed')
     this.#responder.linkClosed?.(link, reason)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
   }
 
   onEvent(event: AgentEvent, link: ProxyLink): void {
@@ -145,19 +134,20 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   }
 
   /**
-   * Refuses new links and resolves once nothing runs or waits, or after `timeoutMs`. Events of the open links are
-   * still answered: only the proxy knows which of its requests have more to come.
+   * Refuses new links and resolves once nothing runs or waits and no event came for `lingerMs`, or every proxy has left, or
+   * after `timeoutMs`. Until then events of the open links are answered: proxies learn of a drain while events of
+   * theirs are on the way, and only they know which requests have more to come.
    */
-  async drain(timeoutMs: number): Promise<void> {
+  async drain(timeoutMs: number, lingerMs = 0): Promise<void> {
     this.#isDraining = true
-    if (this.#isIdle) return
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.setTimer(timeoutMs, resolve)
-      this.#idleWaiters.push(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
+    const since = this.#clock.now()
+    const deadlineAt = since + timeoutMs
+    while (this.#links.size > 0) {
+      const now = this.#clock.now()
+      const quietAt = Math.max(since, this.#latestWorkAt) + lingerMs
+      if (now >= deadlineAt || (this.#isIdle && now >= quietAt)) return
+      await this.#idle.wait(this.#isIdle ? Math.min(quietAt, deadlineAt) - now : deadlineAt - now)
+    }
   }
 
   /** Ends every link at once, flushing what was answered. Call after {@link drain}. */
@@ -222,6 +212,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
   #call(work: Work, request: R): AgentReply | Promise<AgentReply> {
     this.workload.started()
     request.startedAt = this.#clock.now()
+    this.#latestWorkAt = request.startedAt
     try {
       if (work.kind === 'malformed') return this.#responder.failure(work, work.error, request.served.link)
       return this.#responder.respond(work, request)
@@ -247,7 +238,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     this.workload.finished(tookMs)
     /* A settled handler may be what a drain waits for; an ended request was told so and gets no answer. */
     if (request.phase === 'ended') {
-      this.#wakeIdleWaiters()
+      this.#wakeDrains()
       return undefined
     }
     this.#reply(work, request.served.link, reply)
@@ -263,7 +254,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     request.phase = 'idle'
     if (request.isKept) this.#table.rest(request)
     else this.#table.remove(request)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
     return undefined
   }
 
@@ -297,12 +288,11 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     request.served.waiting -= request.backlog?.length ?? 0
     request.backlog = undefined
     this.#responder.ended(request, end, reason)
-    this.#wakeIdleWaiters()
+    this.#wakeDrains()
   }
 
-  #wakeIdleWaiters(): void {
-    if (this.#idleWaiters.length === 0 || !this.#isIdle) return
-    for (const wake of this.#idleWaiters.splice(0)) wake()
+  #wakeDrains(): void {
+    if (this.#idle.isAwaited && this.#isIdle) this.#idle.notify()
   }
 }
 

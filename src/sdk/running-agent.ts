@@ -13,6 +13,8 @@ import type { ServedRequest } from './served-request.ts'
 
 /** Milliseconds that a close waits for running handlers. */
 const DRAIN_TIMEOUT_MS = 10_000
+/** Milliseconds without an event after which a closing agent takes its proxies to be done with it. */
+const LINGER_MS = 250
 
 /** What an agent says of its own health. */
 export interface HealthFacts {
@@ -135,8 +137,8 @@ export class RunningAgent {
   }
 
   /**
-   * Reports `draining`, takes no new links, lets running handlers finish (default at most 10 s) and closes.
-   * Twice: the same promise.
+   * Reports `draining`, takes no new links, goes on answering until nothing runs and the proxies have been silent for a
+   * quarter of a second or have left (default at most 10 s), and closes. Twice: the same promise.
    */
   close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options.timeoutMs ?? DRAIN_TIMEOUT_MS)
@@ -154,7 +156,7 @@ export class RunningAgent {
     this.#beat?.cancel()
     this.#parts.quiesce?.()
     this.#broadcast((link) => link.sendHealth(this.#healthReport(timeoutMs)))
-    await this.#parts.server.drain(timeoutMs)
+    await this.#parts.server.drain(timeoutMs, LINGER_MS)
     await this.#parts.server.close()
     await this.#parts.release?.()
   }

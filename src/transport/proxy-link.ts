@@ -28,7 +28,11 @@ export interface ProxyLink {
   /** False while the proxy reads slower than we answer: stop taking on work. */
   readonly isWritable: boolean
 
-  /** Answers one event of `reply.correlationId`. Replies leave in the tick they are given; after close: no-op. */
+  /**
+   * Answers one event of `reply.correlationId`. Replies leave in the tick they are given; after close: no-op.
+   * This and the other senders throw a WeirError (`sent: false`) when the message cannot be encoded or is too
+   * large; the link lives on, and the event still needs an answer.
+   */
   reply(reply: AgentReply): void
   sendHealth(report: HealthReport): void
   sendFlow(signal: FlowSignal): void

@@ -48,13 +48,23 @@ export class FrameSplitter {
     this.#maxPayloadBytes = bytes
   }
 
-  /** @throws WeirError PROTOCOL_ERROR or TOO_LARGE; from then on every call throws it. */
+  /** @throws WeirError PROTOCOL_ERROR or TOO_LARGE, or what the sink throws; from then on every call throws. */
   push(chunk: Buffer): void {
     if (this.#broken !== null) throw this.#broken
+    try {
+      this.#take(chunk)
+    } catch (thrown) {
+      /* The rest of the chunk is lost, so nothing behind it can be told apart any more. */
+      this.#break(WeirError.from(thrown, 'PROTOCOL_ERROR'))
+      throw thrown
+    }
+  }
+
+  #take(chunk: Buffer): void {
     let at = this.#heldEnd === 0 ? 0 : this.#complete(chunk)
     const { prefixBytes } = this.#framing
     while (chunk.length - at >= prefixBytes) {
-      const size = this.#measure(chunk, at)
+      const size = this.#framing.frameBytes(chunk, at, this.#maxPayloadBytes)
       if (chunk.length - at < size) {
         this.#heldFrame = size
         break
@@ -70,9 +80,10 @@ export class FrameSplitter {
   end(): void {
     if (this.#broken !== null) throw this.#broken
     if (this.#heldEnd === 0) return
-    throw this.#break(
-      new WeirError('PROTOCOL_ERROR', `the stream ended inside a frame, after ${this.#heldEnd} bytes of it`),
-    )
+    const reason = `the stream ended inside a frame, after ${this.#heldEnd} bytes of it`
+    const error = new WeirError('PROTOCOL_ERROR', reason)
+    this.#break(error)
+    throw error
   }
 
   /** Feeds the frame begun in an earlier chunk. Returns how much of `chunk` it took. */
@@ -83,7 +94,7 @@ export class FrameSplitter {
       at = Math.min(missing, chunk.length)
       this.#hold(chunk, 0, at)
       if (at < missing) return at
-      this.#heldFrame = this.#measure(this.#held!, 0)
+      this.#heldFrame = this.#framing.frameBytes(this.#held!, 0, this.#maxPayloadBytes)
     }
     const taken = Math.min(this.#heldFrame - this.#heldEnd, chunk.length - at)
     this.#hold(chunk, at, at + taken)
@@ -110,18 +121,9 @@ export class FrameSplitter {
     this.#heldEnd = needed
   }
 
-  #measure(bytes: Buffer, at: number): number {
-    try {
-      return this.#framing.frameBytes(bytes, at, this.#maxPayloadBytes)
-    } catch (thrown) {
-      throw this.#break(WeirError.from(thrown, 'PROTOCOL_ERROR'))
-    }
-  }
-
-  #break(error: WeirError): WeirError {
+  #break(error: WeirError): void {
     this.#broken = error
     this.#held = null
     this.#heldEnd = 0
-    return error
   }
 }

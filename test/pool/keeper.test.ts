@@ -4,7 +4,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import { ConnectionPool } from '../../src/pool/connection-pool.ts'
 import { poolSettings } from '../../src/pool/pool-options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { FakeDialer, settled } from '../support/fake-connection.ts'
+import { FakeConnection, FakeDialer, settled } from '../support/fake-connection.ts'
 import { hints, startedPool } from '../support/pool-fixture.ts'
 
 test('all connections of an agent are dialled at once', async () => {
@@ -150,4 +150,19 @@ test('the number of connections never exceeds the target through a storm of loss
     await pass(n % 7 === 0 ? 700 : 30)
     assert.ok(dialer.alive.length <= 3)
   }
+})
+
+test('a connection that closed as it was made is dialled again, not taken', async () => {
+  const { pool, dialer, pass } = await startedPool({ connections: 1 })
+  dialer.answer = 'hang'
+  dialer.alive[0]!.transitionTo('closed')
+  await pass(0)
+  dialer.answer = 'succeed'
+  const stillborn = new FakeConnection()
+  stillborn.transitionTo('closed')
+  dialer.waiting[0]!.succeed(stillborn)
+  await pass(0)
+  assert.equal(pool.lease(hints()), 'unavailable')
+  await pass(100)
+  assert.equal(typeof pool.lease(hints()), 'object')
 })

@@ -216,3 +216,39 @@ test('a stray reply is counted and hurts nothing', async () => {
   assert.equal(strays, 1)
   lease()
 })
+
+test('two events of one request may be in flight on their connection at once', async () => {
+  const { lease } = await startedPool({ connections: 2 })
+  const first = lease({ correlationId: 'one' })
+  const second = lease({ correlationId: 'one', pinnedTo: first.id })
+  assert.equal(second.id, first.id)
+  assert.equal(first.inFlight, 2)
+})
+
+test('a pin of one agent leads nowhere in the pool of another', async () => {
+  const [one, other] = [await startedPool(), await startedPool()]
+  const { id } = one.lease()
+  assert.equal(other.pool.lease(hints({ pinnedTo: id })), 'affinity-lost')
+  assert.equal(other.pool.find(id), undefined)
+})
+
+test('a connection is found by its id while it lives, so that a cancel goes to the owner alone', async () => {
+  const { pool, dialer, lease } = await startedPool({ connections: 3 })
+  const { id } = lease()
+  pool.find(id)!.connection.cancel('c', 'client-disconnect')
+  assert.deepEqual(
+    dialer.alive.map((connection) => connection.cancelled.length),
+    dialer.alive.map((connection) => (connection.id === id ? 1 : 0)),
+  )
+  dialer.alive.find((connection) => connection.id === id)!.transitionTo('closed')
+  assert.equal(pool.find(id), undefined)
+})
+
+test('a lease that the caller gave up says nothing about the agent, one that timed out does', async () => {
+  const { pool, lease } = await startedPool({ connections: 2 })
+  for (let n = 0; n < 50; n++) lease().release('cancelled', 1)
+  assert.equal(pool.snapshot().errors, 0)
+  assert.equal(pool.snapshot().healthy, 2)
+  for (let n = 0; n < 4; n++) lease().release('timeout', 1)
+  assert.equal(pool.snapshot().errors, 4)
+})

@@ -152,3 +152,35 @@ test('a visit that throws does not keep the others from theirs', async () => {
   assert.ok(errors.length > 0)
   assert.ok(dialer.alive[0]!.pings > 0)
 })
+
+test('what is configured anew takes effect in the successor, and sessions go on all the same', async () => {
+  const clock = new FakeClock()
+  const make = (
+    consecutiveFailures: number,
+    idleTtlMs: number,
+    successorOf?: ConnectionPool,
+  ): ConnectionPool =>
+    new ConnectionPool({
+      agent: 'waf',
+      settings: poolSettings({ connections: 1, breaker: { consecutiveFailures }, sessions: { idleTtlMs } }),
+      around: { clock, random: seededRandom(1), probe: {} },
+      nextDialer: () => new FakeDialer(),
+      successorOf,
+    })
+  const old = make(5, 60_000)
+  old.start()
+  await settled()
+  old.lease(hints({ sessionKey: 'alice' }))
+  for (let n = 0; n < 5; n++) {
+    const leased = old.lease(hints())
+    if (typeof leased !== 'string') leased.release('timeout', 0)
+  }
+  assert.equal(old.snapshot().breaker, 'open')
+  const fresh = make(6, 10_000, old)
+  assert.equal(fresh.snapshot().breaker, 'closed')
+  assert.equal(fresh.snapshot().sessions, 1)
+  clock.advance(10_000)
+  fresh.visit(clock.now())
+  assert.equal(fresh.snapshot().sessions, 0)
+  assert.equal(old.snapshot().sessions, 1)
+})

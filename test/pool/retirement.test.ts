@@ -91,3 +91,18 @@ test('a pool that is made smaller retires its surplus, and one made larger dials
   await fixture.pass(0)
   assert.equal(fixture.dialer.alive.length, 1)
 })
+
+test('connections to an agent that says it is draining are replaced, without a storm of dials', async () => {
+  const fixture = await startedPool({ connections: 2, retireLingerMs: 0 })
+  const old = [...fixture.dialer.alive]
+  for (const connection of old) connection.health({ state: 'draining' })
+  await seconds(fixture, 8)
+  for (const connection of old) assert.equal(connection.isClosed, true)
+  assert.equal(typeof fixture.pool.lease(hints()), 'object')
+  /* The successors reach the same draining process: each stays for five seconds. */
+  const before = fixture.dialer.attempts
+  await seconds(fixture, 60, () => {
+    for (const connection of fixture.dialer.alive) connection.health({ state: 'draining' })
+  })
+  assert.ok(fixture.dialer.attempts - before <= 24, `${fixture.dialer.attempts - before} dials in a minute`)
+})

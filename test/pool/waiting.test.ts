@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { settled } from '../support/fake-connection.ts'
 import { hints, NotingWaiter, startedPool } from '../support/pool-fixture.ts'
 
 test('waiters are served in the order they came', async () => {
@@ -163,4 +164,17 @@ test('a callback that leases, releases and waits again does not disturb the queu
   held.release('replied', 1)
   assert.equal(turns, 1000)
   assert.equal(held.inFlight, 0)
+})
+
+test('a caller that waits although it could be served meanwhile is not forgotten', async () => {
+  const { pool, dialer } = await startedPool({ connections: 1 })
+  dialer.alive[0]!.flow('pause')
+  assert.equal(pool.lease(hints()), 'paused')
+  dialer.alive[0]!.flow('resume')
+  const [free, bound] = [new NotingWaiter(), new NotingWaiter({ pinnedTo: dialer.alive[0]!.id })]
+  pool.wait(free)
+  pool.wait(bound)
+  await settled()
+  assert.equal(free.calls, 1)
+  assert.equal(bound.calls, 1)
 })

@@ -11,6 +11,7 @@ import type { Connection } from '../../src/transport/connection.ts'
 import { listenReverse, type ReverseListenerOptions } from '../../src/transport/reverse/reverse-listener.ts'
 import { hashToken, tokenMatches } from '../../src/transport/reverse/token-hash.ts'
 import type { RegistrationRequest } from '../../src/wire/codec.ts'
+import { certificates } from '../conformance/support/certificates.ts'
 import { ask } from '../support/asking.ts'
 import { eventually } from '../support/eventually.ts'
 import { requestHeaders } from '../support/sample-events.ts'
@@ -48,7 +49,7 @@ function dial(t: TestContext, address: string, options: DialInOptions = {}) {
     ...options,
     onState: (state, connection) => void states.push([state, connection]),
   })
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   return { running, states }
 }
 
@@ -71,6 +72,26 @@ for (const kind of ['unix', 'tcp'] as const) {
     assert.match(facts[0]!, /^pii [0-9a-f-]{36} \d{13}$/)
   })
 }
+
+test('tls: an agent trusts the authority it is given, shows its certificate, and refuses any other proxy', async (t) => {
+  const { ca, server, client, stranger } = certificates()
+  const names: string[][] = []
+  const secured = await proxy('tls://127.0.0.1:0', {
+    tls: { ...server, clientCa: ca },
+    admit: (_request, peer) => {
+      names.push([...(peer.certificate?.subjectAltNames ?? [])])
+      return { isAdmitted: true, connectionId: 'c' }
+    },
+  })
+  t.after(() => secured.listener.close())
+  dial(t, secured.listener.address, { tls: { ca, ...client } })
+  await eventually('it is connected', () => secured.live().length === 1)
+  assert.ok(names[0]!.includes('DNS:agent.example'))
+  assert.deepEqual((await ask(secured.live()[0]!, requestHeaders('a'))).audit.tags, ['pii'])
+  const { states } = dial(t, secured.listener.address, { tls: { ca: stranger.cert, ...client } })
+  await eventually('it will not talk to it', () => states.some(([{ state }]) => state === 'waiting'))
+  assert.equal(secured.connections.length, 1)
+})
 
 test('each connection comes back on its own, and all of them after a restart of the proxy', async (t) => {
   const address = `unix:${join(await temporaryFolder(t), 'p.sock')}`

@@ -294,6 +294,32 @@ test('draining refuses new links, answers the open ones and waits for running ha
   assert.equal(link.replies.length, 2)
 })
 
+test('a drain lingers while events still come, and ends when they no longer do', async () => {
+  const { clock, server, send, link } = serve({})
+  let isDrained = false
+  const drained = server.drain(10_000, 250).then(() => {
+    isDrained = true
+  })
+  for (let n = 0; n < 5; n++) {
+    clock.advance(200)
+    send(link, requestHeaders(`late-${n}`))
+    await turn()
+  }
+  assert.equal(link.replies.length, 5)
+  assert.equal(isDrained, false)
+  clock.advance(50)
+  await turn()
+  clock.advance(200)
+  await drained
+})
+
+test('a drain ends as soon as every proxy has left', async () => {
+  const { server, link } = serve({})
+  const drained = server.drain(10_000, 250)
+  link.end()
+  await drained
+})
+
 test('a drain ends at its timeout although a handler hangs', async () => {
   const { handler } = deferred()
   const { clock, server, send, link } = serve({ onRequestHeaders: handler })

@@ -12,7 +12,9 @@ import type { RunningAgent } from '../../src/sdk/running-agent.ts'
 import { serveGrpc, serveUds } from '../../src/sdk/serve.ts'
 import type { Connection, Dialer, HandshakeOptions } from '../../src/transport/connection.ts'
 import { grpcDialer } from '../../src/transport/grpc/grpc-dialer.ts'
+import type { TlsClientOptions } from '../../src/transport/tls-options.ts'
 import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
+import { certificates } from '../conformance/support/certificates.ts'
 import { ask, HANDSHAKE, watch } from '../support/asking.ts'
 import { eventually } from '../support/eventually.ts'
 import { bodyChunk, requestComplete, requestHeaders, responseHeaders } from '../support/sample-events.ts'
@@ -53,7 +55,7 @@ for (const wire of WIRES) {
     handshake: Partial<HandshakeOptions> = {},
   ) {
     const running = await wire.serve(t, { name: 'waf', ...agent }, { probe: {}, ...options })
-    t.after(() => running.close({ timeoutMs: 100 }))
+    t.after(() => running.close({ timeoutMs: 0 }))
     const dial = (): Promise<Connection> =>
       wire.dialer(running, { ...HANDSHAKE, ...handshake }).dial(AbortSignal.timeout(5000))
     return { running, dial, connection: await dial() }
@@ -231,6 +233,20 @@ for (const wire of WIRES) {
   })
 }
 
+test('an agent on gRPC over TLS lets in only proxies whose certificate its authority signed', async (t) => {
+  const { ca, server, client, stranger } = certificates()
+  const agent: Agent = { name: 'waf', onRequestHeaders: () => allow().addTag('secure') }
+  const running = await serveGrpc('grpcs://127.0.0.1:0', agent, { tls: { ...server, clientCa: ca } })
+  t.after(() => running.close({ timeoutMs: 0 }))
+  const dial = (tls: TlsClientOptions): Promise<Connection> =>
+    grpcDialer(running.address, HANDSHAKE, { tls }).dial(AbortSignal.timeout(5000))
+  const connection = await dial({ ca, ...client })
+  t.after(() => connection.close())
+  assert.deepEqual((await ask(connection, requestHeaders('a'))).audit.tags, ['secure'])
+  await assert.rejects(dial({ ca, ...stranger }), WeirError)
+  await assert.rejects(dial({ ca }), WeirError)
+})
+
 test('a proxy that does not read is not worked for', async (t) => {
   const chunk = 'x'.repeat(16 * 1024)
   let handled = 0
@@ -245,7 +261,7 @@ test('a proxy that does not read is not worked for', async (t) => {
     },
     { probe: {} },
   )
-  t.after(() => running.close({ timeoutMs: 100 }))
+  t.after(() => running.close({ timeoutMs: 0 }))
   const { connect } = await import('node:net')
   const socket = connect(running.address.replace('unix:', ''))
   t.after(() => socket.destroy())

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { plainAllow } from '../../src/core/reply.ts'
+import { plainAllow, reply } from '../../src/core/reply.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
 import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import type { ProxyCodec } from '../../src/wire/codec.ts'
@@ -248,4 +248,25 @@ test('a client that does not speak HTTP/2 is dropped', async (t) => {
   socket.resume()
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   await eventually('the socket is closed', () => isClosed)
+})
+
+test('an agent stops reading while its proxy does not take the replies', async (t) => {
+  const agent = new ScriptedAgent()
+  const body = 'x'.repeat(100_000)
+  agent.answer = (event, link) => link.reply(reply(event.correlationId, { kind: 'block', status: 403, body }))
+  const call = new Call(await served(t, agent), `${SERVICE}/ProcessStream`)
+  call.stream.write(bytesOf(handshake))
+  await eventually('the handshake', () => call.received.length > 0)
+  call.stream.pause()
+  const event = bytesOf((of, out) => of.writeEvent(requestHeaders('c-1'), out))
+  const total = 20_000
+  for (let index = 0; index < total; index++) call.stream.write(event)
+  await eventually('the link is full', () => agent.links[0]?.isWritable === false)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.ok(agent.events.length < total / 2, `${agent.events.length} events were read`)
+  agent.answer = (seen, link) => link.reply(plainAllow(seen.correlationId))
+  call.stream.removeAllListeners('data')
+  call.stream.on('data', () => {})
+  call.stream.resume()
+  await eventually('everything is read in the end', () => agent.events.length === total, 10_000)
 })

@@ -178,7 +178,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error))
       return
     }
     if (this.#state === 'open' && !this.#out.isWritable) this.#channel.pause()
@@ -189,7 +189,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     try {
       this.#reader.end()
     } catch (error) {
-      this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#shut(WeirError.from(error))
       return
     }
     this.#shut(reason ?? new WeirError('CONNECTION_LOST', `${this.peer} closed the connection`))
@@ -312,7 +312,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
       try {
         handle()
       } catch (error) {
-        this.#shut(WeirError.from(error, 'PROTOCOL_ERROR'))
+        this.#shut(WeirError.from(error))
         return
       }
     }

@@ -13,8 +13,8 @@ export interface SocketListenerOptions {
   readonly mode?: SocketMode | undefined
   /** Required for `tls://`. */
   readonly tls?: TlsServerOptions | undefined
-  /** Milliseconds a client has for its TLS handshake. */
-  readonly tlsHandshakeTimeoutMs: number
+  /** Milliseconds a client has for its TLS handshake. Default 10,000. */
+  readonly tlsHandshakeTimeoutMs?: number | undefined
   /** Gets each socket, after its TLS handshake; owns it from then on. */
   readonly onSocket: (socket: Socket, peer: string) => void
   /** Closes everything that was made of the accepted sockets. */
@@ -78,7 +78,7 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
     allowHalfOpen: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
-    handshakeTimeout: tlsHandshakeTimeoutMs,
+    handshakeTimeout: tlsHandshakeTimeoutMs ?? 10_000,
   })
   server.on('secureConnection', (socket) => onSocket(socket, peerOf(address, socket)))
   /* Node leaves the socket of a handshake that timed out open. */

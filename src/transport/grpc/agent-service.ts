@@ -44,7 +44,10 @@ export function agentServiceRoutes(
         links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
       },
     ],
-    [PROCESS_EVENT_PATH, (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers))],
+    [
+      PROCESS_EVENT_PATH,
+      (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers)),
+    ],
     [CONTROL_STREAM_PATH, (stream) => acceptControlStream(stream)],
   ])
 }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
-import { isIP } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { isIP, type Socket } from 'node:net'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
@@ -28,10 +28,8 @@ export async function connectHttp2(
   signal: AbortSignal,
 ): Promise<Http2ClientChannel> {
   const { host, port, endpoint } = target
-  const address = await addressOf(target, rotation())
-  signal.throwIfAborted()
   const tls = target.tls === undefined ? undefined : { ...clientTls(target.tls, host), ALPNProtocols: ['h2'] }
-  const socket = await connectSocket({ host: address, port, allowHalfOpen: false }, endpoint, signal, tls)
+  const socket = await connectToAny(target, rotation(), tls, signal)
   if (tls !== undefined && (socket as TLSSocket).alpnProtocol !== 'h2') {
     socket.destroy()
     throw new WeirError('UNAVAILABLE', `${endpoint} does not offer HTTP/2 over TLS (ALPN h2)`, {
@@ -60,16 +58,47 @@ export async function connectHttp2(
   return new Http2ClientChannel(session, stream, socket, endpoint)
 }
 
-/** One of the addresses of the target's name; looked up each time, because what it names may have moved. */
-async function addressOf({ host, endpoint }: GrpcTarget, turn: number): Promise<string> {
-  if (isIP(host) !== 0) return host
+/** Tries the addresses of the target's name, beginning with the one whose turn it is. */
+async function connectToAny(
+  target: GrpcTarget,
+  turn: number,
+  tls: ConnectionOptions | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const addresses = await addressesOf(target, signal)
+  let failure: unknown
+  for (let offset = 0; offset < addresses.length; offset++) {
+    const host = addresses[(turn + offset) % addresses.length]!
+    try {
+      const where = { host, port: target.port, allowHalfOpen: false }
+      return await connectSocket(where, target.endpoint, signal, tls)
+    } catch (error) {
+      if (signal.aborted) throw error
+      failure ??= error
+    }
+  }
+  throw failure
+}
+
+/** Looked up each time, because what a name stands for may have moved. */
+async function addressesOf({ host, endpoint }: GrpcTarget, signal: AbortSignal): Promise<string[]> {
+  if (isIP(host) !== 0) return [host]
   try {
-    const addresses = await lookup(host, { all: true })
-    return addresses[turn % addresses.length]!.address
+    const found = await Promise.race([lookup(host, { all: true }), aborted(signal)])
+    return found.map(({ address }) => address)
   } catch (error) {
+    signal.throwIfAborted()
     const message = error instanceof Error ? error.message : String(error)
     throw new WeirError('UNAVAILABLE', `${endpoint}: ${message}`, { sent: false, cause: error })
   }
+}
+
+/** A name server may be slower than the dial's deadline, and a lookup cannot be called off. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 function keepAlive(

@@ -21,7 +21,7 @@ import { endWithStatus } from './unary-event.ts'
 const MAX_STREAMS = 1024
 /** How long a client may take for its TLS handshake, and for its HTTP/2 preface, milliseconds. */
 const GREETING_TIMEOUT_MS = 10_000
-/** How long sessions without calls are let finish when the listener closes, milliseconds. */
+/** How long connections are let finish when the listener closes, milliseconds. */
 const CLOSE_TIMEOUT_MS = 1000
 
 export interface Http2ServerOptions {
@@ -45,7 +45,12 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
   /* Node leaves the socket of a handshake that timed out open. */
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   const sessions = new Set<ServerHttp2Session>()
-  server.on('connection', (socket: Socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS))
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('session', (session) => {
     sessions.add(session)
     session.setLocalWindowSize(SESSION_WINDOW_BYTES)
@@ -72,7 +77,7 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
         await closeCalls()
         for (const session of sessions) session.close()
         const timer = clock.setTimer(CLOSE_TIMEOUT_MS, () => {
-          for (const session of sessions) session.destroy()
+          for (const socket of sockets) socket.destroy()
         })
         await closed
         timer.cancel()

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { WeirError } from '../../core/errors.ts'
+import { type ErrorCode, WeirError } from '../../core/errors.ts'
 import type {
   Encoding,
   HandshakeRequest,
@@ -145,9 +145,31 @@ function late(endpoint: string, timeoutMs: number): WeirError {
   return new WeirError('TIMEOUT', message, { sent: false })
 }
 
-/** A link that was lost before it was ready is an agent that is not there. */
+/**
+ * What a failure means to whoever dials. A link that was lost before it was ready, or a call that the other side
+ * ended for reasons of its own, is an agent that is not there.
+ */
 function asDialError(thrown: unknown): WeirError {
-  const error = WeirError.from(thrown)
-  if (error.code !== 'CONNECTION_LOST') return error
-  return new WeirError('UNAVAILABLE', error.message, { sent: false, cause: error })
+  const error = WeirError.from(thrown, 'UNAVAILABLE')
+  const code = dialCodeOf(error)
+  return code === error.code ? error : new WeirError(code, error.message, { sent: false, cause: error })
+}
+
+function dialCodeOf({ code, sent }: WeirError): ErrorCode {
+  /* Our own handshake could not be encoded. */
+  if (!sent) return code
+  switch (code) {
+    case 'TIMEOUT':
+    case 'PROTOCOL_ERROR':
+    case 'PERMISSION_DENIED':
+    case 'CANCELLED':
+    case 'INTERNAL':
+      return code
+    case 'UNAUTHENTICATED':
+      return 'PERMISSION_DENIED'
+    case 'TOO_LARGE':
+      return 'PROTOCOL_ERROR'
+    default:
+      return 'UNAVAILABLE'
+  }
 }

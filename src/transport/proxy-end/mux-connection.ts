@@ -237,7 +237,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
     }
   }
 
@@ -246,7 +246,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     try {
       this.#reader.end()
     } catch (error) {
-      this.#break(WeirError.from(error, 'PROTOCOL_ERROR'))
+      this.#break(WeirError.from(error))
       return
     }
     this.#hasPeerEnded = true
@@ -355,8 +355,19 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#out.end()
     this.#end.finish(reason)
     this.#pings.failAll(lost)
-    for (const pending of this.#pendings.drain()) pending.onLost(lost)
+    for (const pending of this.#pendings.drain()) tellLost(pending, lost)
     greeting?.onFailed(reason)
     this.#observer.onClosed(reason)
+  }
+}
+
+/** One caller's mistake must not keep the others waiting. */
+function tellLost(pending: PendingReply, lost: WeirError): void {
+  try {
+    pending.onLost(lost)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }

@@ -39,7 +39,7 @@ export class PendingTable {
    */
   insert(pending: PendingReply): void {
     const id = pending.correlationId
-    if (this.#owed !== undefined && this.#owed.has(id)) throw staleIdError(id)
+    if (this.#owed?.has(id) === true) throw staleIdError(id)
     pending.nextSameId = null
     const slot = slotOf(id)
     if (slot < 0) {

@@ -28,7 +28,6 @@ export function listenUds(
   return listenSockets({
     address: { kind: 'unix', path },
     mode: options.mode,
-    tlsHandshakeTimeoutMs: 0,
     onSocket: (socket, peer) => {
       const traits = { transport: 'uds', configureAck: 'reply', encodings, greeting: 'handshake' } as const
       links.add(new AgentLink(new SocketChannel(socket, peer), udsAgentCodec(), traits, agent, clock))

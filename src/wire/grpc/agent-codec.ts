@@ -19,6 +19,7 @@ import type {
 } from '../codec.ts'
 import { isPlainReply } from '../shape/is-plain-reply.ts'
 import { FrameSplitter } from '../splitter.ts'
+import { unwritable } from '../write-errors.ts'
 import {
   encodeConfigUpdate,
   encodeFlow,
@@ -76,7 +77,7 @@ class GrpcAgentCodec implements AgentCodec {
       endMessage(out, start, this.#sendLimit)
     } catch (thrown) {
       out.end = start
-      throw thrown
+      throw unwritable(thrown)
     }
   }
 

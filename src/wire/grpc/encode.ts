@@ -6,11 +6,11 @@ import type {
   LogMessage,
   MetricsReport,
 } from '../../core/agent-messages.ts'
-import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import type { AgentReply } from '../../core/reply.ts'
 import type { HandshakeRequest, HandshakeResponse } from '../codec.ts'
 import { unsigned } from '../shape/fields.ts'
+import { unwritable } from '../write-errors.ts'
 import {
   cancelCode,
   protoConfigUpdate,
@@ -34,12 +34,7 @@ function encoded(build: () => ProtoMessage, code: { encode(message: ProtoMessage
   try {
     return code.encode(build())
   } catch (thrown) {
-    if (thrown instanceof WeirError && !thrown.sent) throw thrown
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    throw new WeirError('INVALID_ARGUMENT', `the message cannot be encoded: ${reason}`, {
-      sent: false,
-      cause: thrown,
-    })
+    throw unwritable(thrown)
   }
 }
 

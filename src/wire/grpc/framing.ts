@@ -2,6 +2,7 @@ import { WeirError } from '../../core/errors.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 import type { FrameLimits } from '../codec.ts'
 import type { Framing } from '../splitter.ts'
+import { tooLarge } from '../write-errors.ts'
 
 /*
  * One message: [compressed flag][length, u32 big endian][payload]
@@ -36,10 +37,7 @@ export function sendLimit(limits: FrameLimits): number {
 
 /** @throws WeirError TOO_LARGE, `sent: false`. */
 export function checkSendable(payload: number, maxSendBytes: number): void {
-  if (payload <= maxSendBytes) return
-  throw new WeirError('TOO_LARGE', `message of ${payload} bytes: at most ${maxSendBytes} can be sent`, {
-    sent: false,
-  })
+  if (payload > maxSendBytes) throw tooLarge(payload, maxSendBytes)
 }
 
 /** Leaves room for a prefix and returns where it starts. */

@@ -12,6 +12,7 @@ import type {
   RegistrationResponse,
 } from '../codec.ts'
 import { FrameSplitter } from '../splitter.ts'
+import { unwritable } from '../write-errors.ts'
 import { encodeCancel, encodeEvent, encodeHandshake, encodePing } from './encode.ts'
 import {
   appendMessage,
@@ -62,7 +63,7 @@ class GrpcProxyCodec implements ProxyCodec {
       endMessage(out, start, this.#sendLimit)
     } catch (thrown) {
       out.end = start
-      throw thrown
+      throw unwritable(thrown)
     }
   }
 

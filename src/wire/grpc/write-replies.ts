@@ -1,7 +1,16 @@
 import type { AgentReply, HeaderOp } from '../../core/reply.ts'
 import type { ByteWriter } from '../byte-writer.ts'
+import { unsigned } from '../shape/fields.ts'
 import { writableStatus } from '../shape/plain-replies.ts'
-import { closeMessage, putCount, putHeader, putOptionalText, putText, TEXT_OVERHEAD } from './proto-put.ts'
+import {
+  closeMessage,
+  putCount,
+  putHeader,
+  putOptionalText,
+  putText,
+  putVarint,
+  TEXT_OVERHEAD,
+} from './proto-put.ts'
 
 /** Room for everything in a reply but its texts. */
 const FIXED_BYTES = 64
@@ -30,6 +39,10 @@ export function writeReplyProto(reply: AgentReply, out: ByteWriter): void {
   }
   for (const op of reply.requestHeaders) at = putOp(bytes, at, 0x52, op)
   for (const op of reply.responseHeaders) at = putOp(bytes, at, 0x5a, op)
+  if (reply.processingTimeMs !== undefined) {
+    bytes[at] = 0x68
+    at = putVarint(bytes, at + 1, unsigned(reply.processingTimeMs))
+  }
   at = putCount(bytes, at, 0x70, reply.needsMore ? 1 : 0)
   out.end = closeMessage(bytes, start, 1, at)
 }

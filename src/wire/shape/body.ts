@@ -15,11 +15,13 @@ export function bodyBytes(value: unknown, what: string): Buffer {
   return bytes
 }
 
+/** -1 when no data has a text of that length. */
 function decodedLength(base64: string): number {
   let digits = base64.length
   if (digits > 0 && base64.charCodeAt(digits - 1) === 0x3d) digits--
   if (digits > 0 && base64.charCodeAt(digits - 1) === 0x3d) digits--
-  return Math.floor((digits * 3) / 4)
+  /* One digit over holds no whole byte. */
+  return digits % 4 === 1 ? -1 : Math.floor((digits * 3) / 4)
 }
 
 export function base64Of(data: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { type AgentReply, NO_AUDIT, NO_METADATA } from '../../core/reply.ts'
 
-/** Whether a reply is an allow or a block with nothing but header operations: what the fast writers know. */
+/** Whether a reply is an allow or a block with nothing but header operations and a time taken: what the fast writers know. */
 export function isPlainReply(reply: AgentReply): boolean {
   const { decision } = reply
   return (
@@ -9,7 +9,6 @@ export function isPlainReply(reply: AgentReply): boolean {
     reply.requestBodyMutation === undefined &&
     reply.responseBodyMutation === undefined &&
     reply.websocketDecision === undefined &&
-    reply.processingTimeMs === undefined &&
     (reply.routingMetadata === NO_METADATA || Object.keys(reply.routingMetadata).length === 0)
   )
 }

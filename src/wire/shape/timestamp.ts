@@ -7,11 +7,17 @@ let writtenText = ''
 /** `2026-11-21T12:00:00.`, the start of every timestamp of one second, and what it stands for. */
 let readSecond = '?'
 let readSecondMs = 0
+let otherText = ''
+let otherMs = 0
 
 /** Largest instant that a date can hold, milliseconds from the Unix epoch. */
 const MAX_EPOCH_MS = 8.64e15
+const DECIMAL = /^\d+$/
+/** `Date.parse` takes much else for a date. */
+const DATE = /^\d{4}-\d\d-\d\d[Tt ]/
 const SECOND_LENGTH = 20
 const FULL_LENGTH = 24
+const MAX_REMEMBERED = 64
 
 /** RFC 3339 in UTC with milliseconds; the epoch for what is no instant. */
 export function timestampText(epochMs: number): string {
@@ -27,17 +33,27 @@ export function timestampMs(value: unknown): number {
   if (typeof value === 'number') return held(Math.trunc(value))
   if (typeof value !== 'string') return 0
   if (value.length !== FULL_LENGTH || value.charCodeAt(FULL_LENGTH - 1) !== 0x5a) {
-    return held(/^\d+$/.test(value) ? Number(value) : Math.trunc(Date.parse(value)))
+    return otherTimestampMs(value)
   }
   const millis = value.startsWith(readSecond) ? threeDigits(value, SECOND_LENGTH) : -1
   if (millis >= 0) return readSecondMs + millis
-  const epochMs = held(Date.parse(value))
+  const epochMs = DATE.test(value) ? held(Date.parse(value)) : 0
   const written = threeDigits(value, SECOND_LENGTH)
   if (epochMs > 0 && written >= 0 && epochMs % 1000 === written) {
     readSecond = value.substring(0, SECOND_LENGTH)
     readSecondMs = epochMs - written
   }
   return epochMs
+}
+
+/** Other precisions and offsets; proxies that send whole seconds repeat the same text. */
+function otherTimestampMs(text: string): number {
+  if (text === otherText) return otherMs
+  const epochMs = DECIMAL.test(text) ? Number(text) : DATE.test(text) ? Math.trunc(Date.parse(text)) : 0
+  if (text.length > MAX_REMEMBERED) return held(epochMs)
+  otherText = text
+  otherMs = held(epochMs)
+  return otherMs
 }
 
 function held(epochMs: number): number {

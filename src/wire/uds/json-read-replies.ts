@@ -43,7 +43,8 @@ function plainReply(): AgentReply | null {
   if (needsMore && !cursor.skip(NEEDS_MORE)) return null
   if (!cursor.skip(TO_THE_END)) return null
   if (cursor.skip(',"correlation_id":') && cursor.string() === null) return null
-  if (!cursor.skip('}') || !cursor.isAtEnd) return null
+  const processingTimeMs = cursor.skip(',"processing_time_ms":') ? cursor.integer() : undefined
+  if (processingTimeMs === -1 || !cursor.skip('}') || !cursor.isAtEnd) return null
   return {
     correlationId,
     decision,
@@ -55,7 +56,7 @@ function plainReply(): AgentReply | null {
     requestBodyMutation: undefined,
     responseBodyMutation: undefined,
     websocketDecision: undefined,
-    processingTimeMs: undefined,
+    processingTimeMs,
   }
 }
 

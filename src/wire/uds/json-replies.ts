@@ -1,5 +1,6 @@
 import type { AgentReply, HeaderOp } from '../../core/reply.ts'
 import type { ByteWriter } from '../byte-writer.ts'
+import { unsigned } from '../shape/fields.ts'
 import { writableStatus } from '../shape/plain-replies.ts'
 import { writeConstant, writeDecimal, writeJsonMember } from './json-write.ts'
 
@@ -20,6 +21,7 @@ const NEEDS_NO_MORE = key(
 const NEEDS_MORE = key(
   '}},"needs_more":true,"request_body_mutation":null,"response_body_mutation":null,"websocket_decision":null,"correlation_id":',
 )
+const PROCESSING_TIME = key(',"processing_time_ms":')
 const END = key('}')
 const SET = key('{"set":{"name":')
 const ADD = key('{"add":{"name":')
@@ -42,6 +44,10 @@ export function writeReplyJson(reply: AgentReply, out: ByteWriter): void {
   writeOps(reply.responseHeaders, out)
   writeJsonMember(AUDIT_ID, reply.correlationId, out)
   writeJsonMember(reply.needsMore ? NEEDS_MORE : NEEDS_NO_MORE, reply.correlationId, out)
+  if (reply.processingTimeMs !== undefined) {
+    writeConstant(PROCESSING_TIME, out)
+    writeDecimal(unsigned(reply.processingTimeMs), out)
+  }
   writeConstant(END, out)
 }
 

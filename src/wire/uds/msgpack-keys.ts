@@ -40,6 +40,9 @@ const VERSION_AND_DECISION = joined(packedTexts('version'), 2, packedTexts('deci
 export const REPLY_START = joined(0x8a, VERSION_AND_DECISION)
 /** With the id at the top as well. */
 export const REPLY_START_WITH_ID = joined(0x8b, VERSION_AND_DECISION)
+/** With that and the time it took. */
+export const REPLY_START_WITH_TIME = joined(0x8c, VERSION_AND_DECISION)
+export const PROCESSING_TIME_KEY = packedTexts('processing_time_ms')
 export const ALLOW_NAME = packedTexts('allow')
 export const BLOCK_START = joined(0x81, packedTexts('block'), 0x83, STATUS_KEY)
 export const BODY_KEY = packedTexts('body')

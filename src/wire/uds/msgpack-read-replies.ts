@@ -23,7 +23,8 @@ export function readReplyMsgpack(bytes: Buffer, start: number, end: number): Age
 }
 
 function plainReply(): AgentReply | null {
-  const hasOuterId = cursor.skip(key.REPLY_START_WITH_ID)
+  const hasTime = cursor.skip(key.REPLY_START_WITH_TIME)
+  const hasOuterId = hasTime || cursor.skip(key.REPLY_START_WITH_ID)
   if (!hasOuterId && !cursor.skip(key.REPLY_START)) return null
   const decision = cursor.skip(key.ALLOW_NAME) ? ALLOW : block()
   if (decision === null || !cursor.skip(key.REQUEST_OPS_KEY)) return null
@@ -37,7 +38,8 @@ function plainReply(): AgentReply | null {
   if (!needsMore && !cursor.skipByte(key.FALSE)) return null
   if (!cursor.skip(key.TO_THE_END)) return null
   if (hasOuterId && (!cursor.skip(key.ID_KEY) || cursor.string() === null)) return null
-  if (!cursor.isAtEnd) return null
+  const processingTimeMs = hasTime && cursor.skip(key.PROCESSING_TIME_KEY) ? cursor.integer() : undefined
+  if (processingTimeMs === -1 || !cursor.isAtEnd) return null
   return {
     correlationId,
     decision,
@@ -49,7 +51,7 @@ function plainReply(): AgentReply | null {
     requestBodyMutation: undefined,
     responseBodyMutation: undefined,
     websocketDecision: undefined,
-    processingTimeMs: undefined,
+    processingTimeMs,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AgentReply, HeaderOp } from '../../core/reply.ts'
 import type { ByteWriter } from '../byte-writer.ts'
+import { unsigned } from '../shape/fields.ts'
 import { writableStatus } from '../shape/plain-replies.ts'
 import { writeByte, writeKey, writeMember } from './msgpack-events.ts'
 import * as key from './msgpack-keys.ts'
@@ -7,8 +8,8 @@ import { writeLength, writeNumber } from './msgpack-write.ts'
 
 /** Only for a plain reply. @throws WeirError INVALID_ARGUMENT for a status outside 100 to 599. */
 export function writeReplyMsgpack(reply: AgentReply, out: ByteWriter): void {
-  const { decision } = reply
-  writeKey(key.REPLY_START_WITH_ID, out)
+  const { decision, processingTimeMs } = reply
+  writeKey(processingTimeMs === undefined ? key.REPLY_START_WITH_ID : key.REPLY_START_WITH_TIME, out)
   if (decision.kind === 'block') {
     writeKey(key.BLOCK_START, out)
     writeNumber(writableStatus(decision.status), out)
@@ -24,6 +25,9 @@ export function writeReplyMsgpack(reply: AgentReply, out: ByteWriter): void {
   writeByte(reply.needsMore ? key.TRUE : key.FALSE, out)
   writeKey(key.TO_THE_END, out)
   writeMember(key.ID_KEY, reply.correlationId, out)
+  if (processingTimeMs === undefined) return
+  writeKey(key.PROCESSING_TIME_KEY, out)
+  writeNumber(unsigned(processingTimeMs), out)
 }
 
 function writeOps(ops: readonly HeaderOp[], out: ByteWriter): void {

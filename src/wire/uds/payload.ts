@@ -1,9 +1,10 @@
 import type { ByteWriter } from '../byte-writer.ts'
 import type { Encoding } from '../codec.ts'
+import { unwritable } from '../write-errors.ts'
 import { parseJson, writeJson } from './json-text.ts'
 import { parseMsgpack } from './msgpack-read.ts'
 import { writeMsgpack } from './msgpack-write.ts'
-import { beginFrame, endFrame, unwritable } from './write-frame.ts'
+import { beginFrame, endFrame } from './write-frame.ts'
 
 const OPENING_BRACE = 0x7b
 

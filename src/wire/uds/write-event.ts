@@ -3,6 +3,7 @@ import { base64Length } from '../base64.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 import type { Encoding } from '../codec.ts'
 import { plainEvent } from '../shape/plain-events.ts'
+import { tooLarge, unwritable } from '../write-errors.ts'
 import { FRAME } from './frame.ts'
 import { writeBodyChunkJson, writeRequestHeadersJson, writeResponseHeadersJson } from './json-events.ts'
 import { writeJson } from './json-text.ts'
@@ -12,7 +13,7 @@ import {
   writeResponseHeadersMsgpack,
 } from './msgpack-events.ts'
 import { writeMsgpack } from './msgpack-write.ts'
-import { beginFrame, endFrame, tooLarge, unwritable } from './write-frame.ts'
+import { beginFrame, endFrame } from './write-frame.ts'
 
 const FRAME_OF_EVENT: Readonly<Record<EventKind, number>> = {
   'request-headers': FRAME.requestHeaders,

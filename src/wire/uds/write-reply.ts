@@ -3,12 +3,13 @@ import type { ByteWriter } from '../byte-writer.ts'
 import type { Encoding } from '../codec.ts'
 import { isPlainReply } from '../shape/is-plain-reply.ts'
 import { plainReply } from '../shape/plain-replies.ts'
+import { unwritable } from '../write-errors.ts'
 import { FRAME } from './frame.ts'
 import { writeReplyJson } from './json-replies.ts'
 import { writeJson } from './json-text.ts'
 import { writeReplyMsgpack } from './msgpack-replies.ts'
 import { writeMsgpack } from './msgpack-write.ts'
-import { beginFrame, endFrame, unwritable } from './write-frame.ts'
+import { beginFrame, endFrame } from './write-frame.ts'
 
 /** Appends one reply's frame. @throws WeirError with `sent: false`; `out` is then as before. */
 export function writeReplyFrame(

@@ -243,12 +243,14 @@ test('a draining process refuses new requests with 503', async () => {
 })
 
 test('a drain reports draining, waits for what is being asked and closes the links', async () => {
-  const { frontEnd, link, send, pool, dispatcher } = setUp()
+  const { bench, frontEnd, link, send, pool, dispatcher } = setUp()
   await send(requestHeaders('a'))
   const drained = frontEnd.drain(10_000)
   assert.match(JSON.stringify(link.sent), /"draining"/)
   assert.equal(link.isClosed, false)
   pool.reply()
+  await turn()
+  bench.clock.advance(250)
   await drained
   assert.equal(link.replyTo('a').decision.kind, 'allow')
   assert.equal(link.isClosed, true)

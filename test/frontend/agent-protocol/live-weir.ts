@@ -60,7 +60,7 @@ export async function liveWeir(
     version: '0.1.0',
   })
   t.after(async () => {
-    await frontEnd.drain(100)
+    await frontEnd.drain(0)
     await Promise.all([...pools.values()].map((pool) => pool.drain(systemClock.now() + 1000)))
     wheel.close()
   })

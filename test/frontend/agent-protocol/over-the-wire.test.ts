@@ -64,7 +64,7 @@ async function setUp(t: TestContext) {
     { shop: ['waf', 'auth'], open: [] },
     { 'shop.example.com': 'shop', 'open.example.com': 'open' },
   )
-  t.after(() => Promise.all([waf.close({ timeoutMs: 100 }), auth.close({ timeoutMs: 100 })]))
+  t.after(() => Promise.all([waf.close({ timeoutMs: 0 }), auth.close({ timeoutMs: 100 })]))
   return {
     ...weir,
     folder,

@@ -153,7 +153,7 @@ const CELLS: readonly Cell[] = [
     verdict: failure(
       new WeirError('RATE_LIMITED', 'too many', {
         retryAfterMs: 400,
-        limit: { rule: 'r', limit: 10, remaining: 0, resetMs: 2400 },
+        limit: { rule: 'r', limit: 10, remaining: 0, resetMs: 2400, ratePerSecond: 5 },
       }),
     ),
     status: 429,

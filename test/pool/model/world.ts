@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { seededRandom } from '../../../src/core/random.ts'
 import { ConnectionPool } from '../../../src/pool/connection-pool.ts'
-import type { LeaseHints, Refusal } from '../../../src/pool/lease.ts'
+import type { LeaseHints, LeaseOutcome, Refusal } from '../../../src/pool/lease.ts'
 import { type PoolOptions, poolSettings } from '../../../src/pool/pool-options.ts'
 import type { PooledConnection } from '../../../src/pool/pooled-connection.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -172,10 +172,19 @@ export class World {
       assert.ok(mayBePassed, 'a waiter was overtaken')
     }
     this.took(waiter.leased)
+    if (this.waiting.some((other) => other.waiter.pinnedTo === 0))
+      assert.equal(typeof this.pool.lease(hints()), 'string', 'a waiter was overtaken from within a callback')
+    if (order % 3 === 0) this.release(this.leases.at(-1)!, 'replied')
     const connection = this.known.get(waiter.leased.id)!
     if (waiter.pinnedTo !== 0) assert.equal(waiter.pinnedTo, waiter.leased.id)
     else assert.equal(this.isRetiring(connection), false, 'a new request went to a retiring connection')
     assert.equal(connection.isPaused, false, 'a paused connection was leased')
+  }
+
+  release(lease: Lease, how: LeaseOutcome): void {
+    this.leases.splice(this.leases.indexOf(lease), 1)
+    this.known.get(lease.on.id)!.inFlight--
+    lease.on.release(how, 1)
   }
 
   /** Holds after every step. */
@@ -211,10 +220,7 @@ export class World {
     this.clock.advance(6000)
     await drained
     await this.settle()
-    for (const { on } of this.leases.splice(0)) {
-      this.known.get(on.id)!.inFlight--
-      on.release('lost', 1)
-    }
+    for (const lease of [...this.leases]) this.release(lease, 'lost')
     for (const dial of [...this.dialer.waiting]) dial.succeed()
     await this.settle()
     this.check()

@@ -78,8 +78,6 @@ export function withoutUndefined(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
   if (Array.isArray(value)) return value.map(withoutUndefined)
   if (typeof value !== 'object' || value === null || value instanceof Error) return value
-  const kept: Record<string, unknown> = {}
-  for (const [key, member] of Object.entries(value))
-    if (member !== undefined) kept[key] = withoutUndefined(member)
-  return kept
+  const kept = Object.entries(value).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(kept.map(([key, member]) => [key, withoutUndefined(member)]))
 }
