@@ -1,17 +1,15 @@
 import { listenAdmin } from '../admin/server.ts'
 import type { ConfigStateView } from '../admin/views.ts'
-import { type Clock, systemClock } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
-import { type Random, systemRandom } from '../core/random.ts'
+import type { Random } from '../core/random.ts'
 import { TimerWheel } from '../core/timer-wheel.ts'
 import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
-import { fanOut } from '../telemetry/fan-out.ts'
 import type { Log } from '../telemetry/log.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
-import { createTraces } from '../telemetry/traces.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
-import { AgentSet } from './agents/agent-set.ts'
+import type { AgentSet } from './agents/agent-set.ts'
 import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
@@ -19,8 +17,8 @@ import { Listeners } from './listeners.ts'
 import { systemOperations } from './operations.ts'
 import { openReverse } from './reverse.ts'
 import { RouteBook } from './routes/route-book.ts'
-import { limitPlanOf, openStorage, type Storage } from './storage.ts'
-import { VERSION } from './version.ts'
+import { limitPlanOf, type Storage } from './storage.ts'
+import { makeParts, type SystemParts } from './system-parts.ts'
 
 export interface SystemOptions {
   readonly log: Log
@@ -79,14 +77,6 @@ export class WeirSystem {
   static async start(config: Config, options: SystemOptions): Promise<WeirSystem> {
     const parts = await makeParts(config, options)
     const system = new WeirSystem(config, parts)
-    parts.metricsSource.agents = () =>
-      system.agents.registry.snapshot().map(({ agent, active, available, inFlight, waiting }) => ({
-        agent,
-        connections: active,
-        availableConnections: available,
-        inFlight,
-        waiting,
-      }))
     try {
       await system.#open(options, parts.probe)
     } catch (error) {
@@ -191,40 +181,4 @@ export class WeirSystem {
     this.#wheel.close()
     await this.storage.close()
   }
-}
-
-interface SystemParts {
-  readonly clock: Clock
-  readonly probe: Probe
-  readonly metrics: Metrics
-  readonly storage: Storage
-  readonly agents: AgentSet
-  readonly metricsSource: { agents: Parameters<typeof createMetrics>[0]['source']['agents'] }
-}
-
-async function makeParts(config: Config, options: SystemOptions): Promise<SystemParts> {
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? systemRandom
-  /* The pools exist only after the probe that counts them. */
-  const metricsSource: SystemParts['metricsSource'] = { agents: () => [] }
-  const metrics = createMetrics({ version: VERSION, source: { agents: () => metricsSource.agents() } })
-  const traces = createTraces(VERSION, clock)
-  const onError = (error: unknown): void =>
-    options.log.probe.notice?.('error', `an internal error was survived: ${WeirError.from(error).message}`, {
-      stack: error instanceof Error ? error.stack : undefined,
-    })
-  const probe = fanOut([options.log.probe, metrics.probe, ...(traces === undefined ? [] : [traces])], onError)
-  let agents: AgentSet | undefined
-  const storage = await openStorage(
-    config.storage,
-    clock,
-    probe,
-    (agent) => agents?.entries.get(agent)?.config.sessions.idleTtlMs ?? 300_000,
-  )
-  agents = new AgentSet(
-    { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
-    () => config.drainTimeoutMs,
-    onError,
-  )
-  return { clock, probe, metrics, storage, agents, metricsSource }
 }

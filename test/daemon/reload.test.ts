@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { AgentView, ConnectionView, StatusView } from '../../src/admin/views.ts'
 import { allow, block } from '../../src/sdk/answer.ts'
+import { dialIn } from '../../src/sdk/dial-in.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Daemon, Place } from './harness.ts'
 
@@ -135,4 +137,32 @@ storage: { path: "${join(place.folder, 'weir.db')}" }
   await running.said(/"event":"serving"/)
   await put('..2', text('a'))
   await running.said(/configuration reloaded: the file changed/)
+})
+
+test('a token is rotated without touching the connections of its agent, and places stay bounded', async (t) => {
+  const place = await Place.make(t)
+  const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
+  const agents = (...tokens: string[]): string =>
+    `{ pii: { reverse: { tokenSha256s: [${tokens.map(hashOf).join(', ')}], maxConnections: 2 } } }`
+  await place.configure(agents('old'), 'pii')
+  const daemon = await place.serve()
+  const dial = (token: string, connections: number) => {
+    const agent = dialIn(`unix:${place.socket('agents')}`, { name: 'pii' }, { token, connections, probe: {} })
+    t.after(() => agent.close())
+    return agent
+  }
+  const first = dial('old', 3)
+  await daemon.process.said(/an agent that dialed in was refused: agent pii: 2 of 2 connections are open/)
+  const before = await connectionIds(daemon, 'pii')
+  assert.equal(before.length, 2)
+
+  await place.configure(agents('new'), 'pii')
+  await daemon.process.said(/configuration reloaded/)
+  assert.deepEqual(await connectionIds(daemon, 'pii'), before)
+  await first.close()
+  dial('old', 1)
+  await daemon.process.said(/refused: wrong token/)
+  dial('new', 1)
+  await daemon.untilReady()
+  assert.equal((await daemon.get('/')).status, 200)
 })
