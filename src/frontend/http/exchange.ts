@@ -57,6 +57,8 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   #state: 'open' | 'answered' | 'closed' = 'open'
   #responseOps: readonly HeaderOp[] | undefined
   #progressAt = 0
+  /** When it was last looked at. */
+  #unsentBytes = 0
 
   constructor(
     front: Front,
@@ -192,8 +194,10 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     }
   }
 
+  /** Undefined: the upstream learns it when the body ends. */
   setRequestLength(length: number | undefined): void {
-    if (length !== undefined) setField(this.fields, 'content-length', String(length))
+    if (length === undefined) removeField(this.fields, 'content-length')
+    else setField(this.fields, 'content-length', String(length))
   }
 
   callUpstream(body: Buffer | Readable | null): void {
@@ -364,7 +368,9 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { clock, wheel, settings } = this.#front
     const now = clock.now()
     const isWaiting = this.#requestSide.isWaitingForClient || this.#responseSide.isWaitingForClient
-    if (!isWaiting) this.#progressAt = now
+    const unsent = this.#responseSide.unsentBytes
+    if (!isWaiting || unsent !== this.#unsentBytes) this.#progressAt = now
+    this.#unsentBytes = unsent
     const due = this.#progressAt + settings.bodyIdleTimeoutMs
     if (due > now) {
       wheel.arm(this, due)

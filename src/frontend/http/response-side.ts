@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { WeirError } from '../../core/errors.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
 import { BodyGate, type GateOwner } from './body-gate.ts'
@@ -32,6 +33,12 @@ export class ResponseSide implements GateOwner {
   /** The client takes what we have for it, and does not. */
   get isWaitingForClient(): boolean {
     return this.#isClientSlow
+  }
+
+  /** Bytes that the kernel has not taken yet. They shrink while the client reads, long before `drain`. */
+  get unsentBytes(): number {
+    const socket = this.#response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
+    return socket === null ? 0 : socket.writableLength + (socket._handle?.writeQueueSize ?? 0)
   }
 
   /** False: the body waits for a verdict. */
