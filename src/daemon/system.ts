@@ -47,6 +47,8 @@ export class WeirSystem {
   #book = new RouteBook([], () => {
     throw new WeirError('INTERNAL', 'an empty book of routes has no agents')
   })
+  /** Routes of before a reload, on which requests may still be open. */
+  readonly #oldBooks = new Set<RouteBook>()
   #drained: Promise<void> | undefined
 
   private constructor(config: Config, parts: SystemParts) {
@@ -106,17 +108,20 @@ export class WeirSystem {
   async apply(config: Config): Promise<void> {
     const prepared = await this.agents.prepare(config.agents, true)
     const book = new RouteBook(config.routes, prepared.chainAgent)
-    this.#frontEnds.checkRoutes(book)
-    this.storage.limiter.configure(limitPlanOf(config.agents))
+    try {
+      this.#frontEnds.checkRoutes(book)
+      this.storage.limiter.configure(limitPlanOf(config.agents))
+    } catch (error) {
+      prepared.abandon()
+      throw error
+    }
+    this.#useBook(book)
+    prepared.commit(() => this.#areOldBooksUnused())
     const gone = this.#config.agents.filter(({ name }) => !prepared.entries.has(name))
-    const leaving = prepared.commit()
-    this.#book = book
-    this.#frontEnds.setRoutes(book)
     this.#config = config
     this.#loadedAt = this.clock.wallMs()
     this.#refused = []
     this.metrics.configReloaded(true, this.#loadedAt)
-    await leaving
     for (const { name } of gone) await this.metrics.forget(name)
   }
 
@@ -129,8 +134,7 @@ export class WeirSystem {
   /** Puts a drained agent back. @throws WeirError NOT_FOUND */
   undrain(agent: string): void {
     if (!this.agents.undrain(agent)) return
-    this.#book = new RouteBook(this.#config.routes, (name) => this.agents.chainAgent(name))
-    this.#frontEnds.setRoutes(this.#book)
+    this.#useBook(new RouteBook(this.#config.routes, (name) => this.agents.chainAgent(name)))
   }
 
   /**
@@ -145,8 +149,7 @@ export class WeirSystem {
   async #open(options: SystemOptions, probe: Probe): Promise<void> {
     const config = this.#config
     const prepared = await this.agents.prepare(config.agents, false)
-    this.#book = new RouteBook(config.routes, prepared.chainAgent)
-    this.#frontEnds.setRoutes(this.#book)
+    this.#useBook(new RouteBook(config.routes, prepared.chainAgent))
     this.storage.limiter.configure(limitPlanOf(config.agents))
     const { admin } = config.listen
     if (admin !== undefined) {
@@ -162,11 +165,23 @@ export class WeirSystem {
       )
     }
     await openReverse(config.listen, this.listeners, new ReverseAdmission(this.agents, probe), this.clock)
-    void prepared.commit()
+    prepared.commit(() => true)
     if (options.waitForAgentsMs > 0) await this.agents.whenReady(options.waitForAgentsMs)
     await this.#frontEnds.open(this.listeners)
     this.#state = 'serving'
     this.metrics.configReloaded(true, this.#loadedAt)
+  }
+
+  #useBook(book: RouteBook): void {
+    this.#oldBooks.add(this.#book)
+    this.#book = book
+    this.#frontEnds.setRoutes(book)
+  }
+
+  /** Every request that began on earlier routes has ended, so that their pools can go. */
+  #areOldBooksUnused(): boolean {
+    for (const book of this.#oldBooks) if (book.isUnused) this.#oldBooks.delete(book)
+    return this.#oldBooks.size === 0
   }
 
   async #drain(timeoutMs: number): Promise<void> {
@@ -176,7 +191,7 @@ export class WeirSystem {
     if (delayMs > 0) await new Promise<void>((resolve) => void this.clock.setTimer(delayMs, resolve))
     const deadline = this.clock.now() + timeoutMs
     await this.#frontEnds.drain(timeoutMs)
-    await this.agents.registry.drain(Math.max(deadline, this.clock.now()))
+    await this.agents.close(Math.max(deadline, this.clock.now()))
     await this.listeners.close()
     this.#wheel.close()
     await this.storage.close()

@@ -75,6 +75,30 @@ test('agents are added, changed and removed under load without one failed reques
   assert.deepEqual(await connectionIds(daemon, 'a'), before)
 })
 
+test('a request that began before a change is finished by the agents it began with, however long it takes', async (t) => {
+  const place = await Place.make(t)
+  await place.agent('late', { onResponseHeaders: () => allow().setResponseHeader('x-late', '1') })
+  const agents = (more: string): string =>
+    `{ late: { endpoint: "unix:./late.sock", events: [response-headers]${more} } }`
+  await place.configure(agents(''), 'late')
+  const daemon = await place.serve('--wait-for-agents', '5000')
+  const old = await connectionIds(daemon, 'late')
+  const slow = daemon.get('/?delay=3000')
+  await eventually('the request is open', async () => {
+    return (await viewOf<StatusView>(daemon, '/v1/status')).openRequests === 1
+  })
+  await place.configure(agents(', balance: p2c'), 'late')
+  await eventually('new connections are in use', async () => {
+    const now = await connectionIds(daemon, 'late')
+    return now.length > 0 && !now.some((id) => old.includes(id))
+  })
+  await place.configure(agents(', balance: random'), 'late')
+  await daemon.process.said(/configuration reloaded.*configuration reloaded/s)
+  const answer = await slow
+  assert.equal(answer.status, 200, answer.text)
+  assert.equal(answer.headers['x-late'], '1')
+})
+
 test('a bad file changes nothing: it is logged with its place and shown, and a good one heals', async (t) => {
   const place = await Place.make(t)
   await place.agent('a', marking('a'))
