@@ -74,6 +74,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   wheelNext: WheelNode | null = null
   wheelSlot: number = NOT_ARMED
   deadlineAt = 0
+  /** Ends the wait for a resume before the deadline does; null: the call never waited for one. */
+  pauseLimit: WheelNode | null = null
 
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null

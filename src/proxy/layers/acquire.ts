@@ -18,7 +18,8 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
   const refused = (call: AgentCall, refusal: Refusal): Step => {
     if (refusal === 'full') return enqueue(call)
     if (refusal === 'paused' && call.policy.onPause === 'wait') {
-      wheel.arm(new PauseLimit(call), clock.now() + call.policy.flowWaitMs)
+      call.pauseLimit = new PauseLimit(call)
+      wheel.arm(call.pauseLimit, clock.now() + call.policy.flowWaitMs)
       return enqueue(call)
     }
     call.fail(refusalError(call, refusal))
@@ -35,6 +36,10 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
     },
     leave(call: AgentCall) {
       if (call.isWaiting) call.agent.pool.withdraw(call)
+      if (call.pauseLimit !== null) {
+        wheel.disarm(call.pauseLimit)
+        call.pauseLimit = null
+      }
       const { connection } = call
       if (connection === null) return
       const latencyMs = clock.now() - call.leasedAt
@@ -43,7 +48,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
   }
 }
 
-/** Ends the wait for a resume. Stays in the wheel when the call ends first and then finds nothing to do. */
+/** Ends the wait for a resume. Leaves the wheel with the call. */
 class PauseLimit implements WheelNode {
   wheelPrev: WheelNode | null = null
   wheelNext: WheelNode | null = null
