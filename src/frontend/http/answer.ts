@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { WeirError } from '../../core/errors.ts'
 import type { Decision } from '../../core/reply.ts'
+import { denialHeaders } from '../../proxy/limits/rate-limit-headers.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
 import { fieldName, isGuarded } from './field-names.ts'
 import { applyOps, isFieldName, isFieldValue, type OpObserver } from './header-list.ts'
@@ -32,17 +33,7 @@ export function answerOfError(
   correlationId: string,
   status: number = error.httpStatus,
 ): Answer {
-  const headers = ['content-type', 'application/json']
-  if (error.retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
-  }
-  if (error.limit !== undefined) {
-    headers.push('ratelimit-limit', String(error.limit.limit))
-    headers.push('ratelimit-remaining', String(error.limit.remaining))
-    if (error.limit.resetMs !== undefined) {
-      headers.push('ratelimit-reset', String(Math.ceil(error.limit.resetMs / 1000)))
-    }
-  }
+  const headers = ['content-type', 'application/json', ...denialHeaders(error)]
   const body = JSON.stringify({ error: error.code, message: error.message, correlationId })
   return { status, headers, body: `${body}\n` }
 }
