@@ -16,4 +16,5 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   body: () => import('./body.ts'),
   memory: () => import('./memory.ts'),
   pick: () => import('./pick.ts'),
+  encode: () => import('./encode.ts'),
 }

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { ERROR_CODES, WeirError } from '../core/errors.ts'
+import { bindSocketFile } from '../transport/channel/socket-file.ts'
+import { bindPort } from '../transport/channel/socket-listener.ts'
 import { guard } from './guard.ts'
 import type { Operations } from './operations.ts'
 import { type AdminAnswer, type AdminRoute, findRoute } from './router.ts'
@@ -20,28 +22,28 @@ export interface AdminServer {
 const MAX_BODY_BYTES = 64 * 1024
 /** Milliseconds a caller has for its request; the API is local. */
 const REQUEST_TIMEOUT_MS = 10_000
+/** The admin API has no login: whoever can open the socket is an operator, so it is our user alone. */
+const SOCKET_MODE = 0o600
 
-/** Opens the admin API. Rejects with the system's error when the address cannot be had. */
+/** Opens the admin API. Rejects with CONFLICT or INVALID_ARGUMENT when the address cannot be had. */
 export async function listenAdmin(address: AdminAddress, operations: Operations): Promise<AdminServer> {
   const routes = adminRoutes(operations)
   const server = createServer((request, response) => void serve(request, response, routes))
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.headersTimeout = REQUEST_TIMEOUT_MS
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.once('listening', resolve)
-    server.listen(
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-    )
-  })
+  const removeFile =
+    address.kind === 'unix' ? await bindSocketFile(server, address.path, SOCKET_MODE) : undefined
+  if (address.kind === 'tcp') await bindPort(server, address.host, address.port)
   const bound = server.address()
   return {
     port: bound !== null && typeof bound === 'object' ? bound.port : 0,
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await removeFile?.()
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
-      }),
+      })
+    },
   }
 }
 

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { WeirError } from '../core/errors.ts'
 import { parseAddress } from '../daemon/config/addresses.ts'
-import { adminAddressOf } from '../daemon/config/admin-address.ts'
 import { AdminClient } from './admin-client.ts'
 
 export interface DaemonOptions {
@@ -25,7 +24,7 @@ export function withDaemon(command: Command): Command {
 }
 
 /** @throws WeirError INVALID_ARGUMENT when no option leads to a daemon */
-export function findDaemon(options: DaemonOptions): AdminClient {
+export async function findDaemon(options: DaemonOptions): Promise<AdminClient> {
   const text = options.admin ?? (options.config === undefined ? process.env['WEIR_ADMIN'] : undefined)
   if (text !== undefined) {
     const address = parseAddress(text)
@@ -35,5 +34,6 @@ export function findDaemon(options: DaemonOptions): AdminClient {
   }
   if (options.config === undefined && !existsSync(DEFAULT_FILE))
     throw new WeirError('INVALID_ARGUMENT', 'which daemon? give -c FILE, --admin ADDRESS or set WEIR_ADMIN')
+  const { adminAddressOf } = await import('../daemon/config/admin-address.ts')
   return new AdminClient(adminAddressOf(options.config ?? DEFAULT_FILE))
 }

@@ -47,16 +47,16 @@ export class Listeners {
 
 function explain(option: string, address: string, thrown: unknown): WeirError {
   const error = WeirError.from(thrown, 'UNAVAILABLE')
-  const code = systemCode(thrown) ?? systemCode(error.cause)
-  const isTaken = code === 'EADDRINUSE' || error.code === 'CONFLICT'
+  const root = rootOf(thrown)
+  const isTaken = error.code === 'CONFLICT' || ('code' in root && root.code === 'EADDRINUSE')
   const why = isTaken
     ? `${address} is in use; stop what listens there or change ${option}`
-    : `cannot listen on ${address}: ${error.message}`
+    : `cannot listen on ${address}: ${root.message}`
   return new WeirError(isTaken ? 'CONFLICT' : 'UNAVAILABLE', `${option}: ${why}`, { cause: thrown })
 }
 
-function systemCode(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : undefined
+/** The system's own error under those that were wrapped around it. */
+function rootOf(thrown: unknown): Error {
+  if (!(thrown instanceof Error)) return new Error(String(thrown))
+  return thrown.cause instanceof Error ? rootOf(thrown.cause) : thrown
 }

@@ -26,7 +26,8 @@ const MAX_CONNECTIONS = 10_000
  */
 export class ExclusivePool implements ManagedPool {
   readonly agent: string
-  readonly #inner: ConnectionPool
+  /** Dials, keeps, watches and drains the connections; lends none itself but to requests bound to one. */
+  readonly inner: ConnectionPool
   readonly #maxWaiters: number
   readonly #lending: Pool<LiveConnection>
   readonly #line = new WaiterList()
@@ -46,7 +47,7 @@ export class ExclusivePool implements ManagedPool {
     }
     this.agent = parts.agent
     this.#maxWaiters = maxWaiters
-    this.#inner = new ConnectionPool({ ...parts, settings, onReady: (live) => this.#arrived(live) })
+    this.inner = new ConnectionPool({ ...parts, settings, onReady: (live) => this.#arrived(live) })
     this.#lending = createPool<LiveConnection>(
       {
         create: () => this.#next(),
@@ -58,34 +59,39 @@ export class ExclusivePool implements ManagedPool {
   }
 
   get metrics(): AgentMetrics {
-    return this.#inner.metrics
+    return this.inner.metrics
+  }
+
+  /** None: a lent connection goes to whoever is next in line. */
+  get sessions(): undefined {
+    return undefined
   }
 
   get whenReady(): Promise<void> {
-    return this.#inner.whenReady
+    return this.inner.whenReady
   }
 
   get configPushes(): readonly ConfigPush[] {
-    return this.#inner.configPushes
+    return this.inner.configPushes
   }
 
   get visitAt(): number {
-    return this.#inner.visitAt
+    return this.inner.visitAt
   }
 
   start(): void {
-    this.#inner.start()
+    this.inner.start()
   }
 
   lease(hints: LeaseHints): PooledConnection | Refusal {
-    if (hints.pinnedTo !== 0) return this.#inner.lease(hints)
-    const refusal = this.#inner.refusal()
+    if (hints.pinnedTo !== 0) return this.inner.lease(hints)
+    const refusal = this.inner.refusal()
     return refusal ?? 'full'
   }
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
-    if (waiter.pinnedTo !== 0) return this.#inner.wait(waiter)
-    if (this.#inner.refusal() === 'draining') return refusalError(this.agent, 'draining')
+    if (waiter.pinnedTo !== 0) return this.inner.wait(waiter)
+    if (this.inner.refusal() === 'draining') return refusalError(this.agent, 'draining')
     if (this.#waiting >= this.#maxWaiters) return refusalError(this.agent, 'full')
     this.#line.push(waiter)
     waiter.isWaiting = true
@@ -95,41 +101,41 @@ export class ExclusivePool implements ManagedPool {
   }
 
   withdraw(waiter: LeaseWaiter): void {
-    if (waiter.pinnedTo !== 0) this.#inner.withdraw(waiter)
+    if (waiter.pinnedTo !== 0) this.inner.withdraw(waiter)
     else if (waiter.isWaiting) this.#remove(waiter)
   }
 
   find(connectionId: number): LiveConnection | undefined {
-    return this.#inner.find(connectionId)
+    return this.inner.find(connectionId)
   }
 
   canAdopt(incarnation?: Incarnation): WeirError | undefined {
-    return this.#inner.canAdopt(incarnation)
+    return this.inner.canAdopt(incarnation)
   }
 
   adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
-    return this.#inner.adopt(connection, incarnation)
+    return this.inner.adopt(connection, incarnation)
   }
 
   resize(connections: number): void {
-    this.#inner.resize(connections)
+    this.inner.resize(connections)
   }
 
   pushConfig(config: unknown, version?: string): ConfigPush {
-    return this.#inner.pushConfig(config, version)
+    return this.inner.pushConfig(config, version)
   }
 
   visit(now: number): void {
-    this.#inner.visit(now)
+    this.inner.visit(now)
   }
 
   snapshot(): PoolSnapshot {
-    const inner = this.#inner.snapshot()
+    const inner = this.inner.snapshot()
     return { ...inner, waiting: inner.waiting - this.#held + this.#waiting }
   }
 
   drain(deadlineAt: number): Promise<void> {
-    const drained = this.#inner.drain(deadlineAt)
+    const drained = this.inner.drain(deadlineAt)
     for (let waiter = this.#line.first; waiter !== null; waiter = this.#line.first) {
       this.#remove(waiter)
       waiter.onRefused(refusalError(this.agent, 'draining'))
@@ -156,12 +162,12 @@ export class ExclusivePool implements ManagedPool {
       if (leased === undefined) this.#discard(live)
       else this.#serve(live)
     })
-    const outcome = this.#inner.lease(turn)
+    const outcome = this.inner.lease(turn)
     if (typeof outcome !== 'string') this.#serve(live)
     else if (outcome === 'affinity-lost') this.#discard(live)
     else if (outcome === 'full' || outcome === 'paused') {
       this.#held++
-      if (this.#inner.wait(turn) !== undefined) turn.onRefused()
+      if (this.inner.wait(turn) !== undefined) turn.onRefused()
     } else {
       this.#giveBack(live)
       this.#remove(first)

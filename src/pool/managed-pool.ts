@@ -4,6 +4,7 @@ import type { AgentMetrics } from './agent-metrics.ts'
 import type { AgentPool } from './agent-pool.ts'
 import type { ConfigPush } from './config-push.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
+import type { StickySessions } from './sticky-sessions.ts'
 
 /** The configuration of an agent as it is told to it. */
 export interface AgentConfig {
@@ -23,6 +24,8 @@ export interface Incarnation {
 export interface ManagedPool extends AgentPool {
   /** Series that the agent reports of itself. */
   readonly metrics: AgentMetrics
+  /** Sticky sessions, to be listed and ended; undefined where the strategy keeps none. */
+  readonly sessions: StickySessions | undefined
   /** Resolves with the first connection, or with the drain. */
   readonly whenReady: Promise<void>
   /** Reads stored sessions, then starts dialling; without a dialer the pool waits for its agent. */

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
 import type { AgentEndOptions } from '../transport/proxy-link.ts'
 import type { Agent } from './agent.ts'
+import { checkAgent } from './agent-check.ts'
 import type { AgentOptions } from './agent-options.ts'
 import type { AgentRequest } from './agent-request.ts'
 import { AgentResponder, type LinkHooks } from './agent-responder.ts'
@@ -21,12 +22,16 @@ export interface AgentEnd {
   run(reach: Reach): RunningAgent
 }
 
-/** Composes the parts that serve one agent. `hooks` hears of links before any of their events. */
+/**
+ * Composes the parts that serve one agent. `hooks` hears of links before any of their events.
+ * @throws WeirError INVALID_ARGUMENT for an agent that cannot be meant
+ */
 export function agentEnd<S extends object>(
   agent: Agent<S>,
   options: AgentOptions,
   hooks: Pick<LinkHooks, 'closed'> = {},
 ): AgentEnd {
+  checkAgent(agent)
   const clock = options.clock ?? systemClock
   const probe = options.probe ?? stderrProbe
   const healthIntervalMs = options.healthIntervalMs ?? 0

@@ -1,12 +1,10 @@
 import { WeirError } from '../core/errors.ts'
 import type { AgentReply, BodyMutation } from '../core/reply.ts'
+import { OUR_PROXY_ID } from '../transport/agent-end/encoding-choice.ts'
 import type { ProxyLink } from '../transport/proxy-link.ts'
 import { failureReply } from './agent-failure.ts'
 import { GUARDRAIL_RESPONSE } from './guardrail-result.ts'
 import type { WorkKind } from './served-request.ts'
-
-/** The name Weir gives in handshakes. Weir reads the fields that it added to the protocol's gRPC messages. */
-const WEIR = 'weir'
 
 /**
  * The protocol's gRPC messages have no field for body mutations, WebSocket decisions and routing metadata. A proxy that
@@ -14,7 +12,7 @@ const WEIR = 'weir'
  * become the nearest answer that lets nothing through. Unix sockets and reverse connections carry replies as they are.
  */
 export function fitReply(reply: AgentReply, phase: WorkKind, link: ProxyLink): AgentReply {
-  if (link.transport !== 'grpc' || link.proxyId === WEIR) return reply
+  if (link.transport !== 'grpc' || link.proxyId === OUR_PROXY_ID) return reply
   if (reply.decision.kind !== 'allow') return reply
   if (replaces(reply.requestBodyMutation) || replaces(reply.responseBodyMutation))
     return unrepresentable(

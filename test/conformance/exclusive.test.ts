@@ -7,7 +7,7 @@ import { ASKED_KINDS, eventOf, requestHeaders } from './support/sample-events.ts
 import { HANDSHAKE, never } from './support/transports.ts'
 import { send, V1Agent } from './support/v1-agent.ts'
 
-const dial = (agent: V1Agent, config?: unknown, configTimeoutMs = 3000) =>
+const dial = (agent: V1Agent, config?: unknown, configTimeoutMs = 5000) =>
   v1Dialer(agent.path, { ...HANDSHAKE, config, configTimeoutMs }, { agentId: 'old' }).dial(never())
 
 test('an agent of the legacy framing answers every kind of event', async (t) => {
@@ -91,7 +91,7 @@ test('a configuration is delivered before the first event, and a refusal is quot
   assert.deepEqual(agent.messages[0]!.payload['config'], { level: 1 })
   assert.equal(agent.messages[0]!.payload['agent_id'], 'old')
   agent.answer = (_message, socket) => send(socket, { success: false, error: 'no such level' })
-  const error = await failureOf(() => connection.configure({ level: 9 }, undefined, 3000))
+  const error = await failureOf(() => connection.configure({ level: 9 }, undefined, 5000))
   assert.equal(error.code, 'PERMISSION_DENIED')
   assert.match(error.message, /no such level/)
   const refused = await failureOf(() => dial(agent, { level: 9 }))

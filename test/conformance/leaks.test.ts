@@ -44,7 +44,7 @@ for (const of of TRANSPORTS) {
           after = held()
           return after === before
         },
-        3000,
+        5000,
       ).catch(() => assert.equal(after, before))
       assert.equal(agent.closed.length, agent.links.length)
     })

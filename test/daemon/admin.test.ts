@@ -150,6 +150,6 @@ test('an address that is taken rejects', async (t) => {
   const { operations } = recordOperations()
   const { server } = await open(t, operations)
   await assert.rejects(listenAdmin({ kind: 'tcp', host: '127.0.0.1', port: server.port }, operations), {
-    code: 'EADDRINUSE',
+    code: 'CONFLICT',
   })
 })

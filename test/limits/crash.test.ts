@@ -56,7 +56,9 @@ function start(file: string, log: string, seed: number): ChildProcess {
 async function ready(child: ChildProcess): Promise<void> {
   await Promise.race([
     once(child.stdout!, 'data'),
-    once(child, 'exit').then(() => Promise.reject(new Error('the child ended before it was ready'))),
+    once(child, 'exit').then(([code, signal]) =>
+      Promise.reject(new Error(`a child ended before it was ready: ${code ?? signal}`)),
+    ),
   ])
 }
 

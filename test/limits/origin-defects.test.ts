@@ -242,7 +242,7 @@ describe('what the limiter this one learned from got wrong', () => {
     assert.ok(sync(limiter.check(request({ bytes: 7 }))).allowed)
     assert.equal(limiter.peek(request())[0]!.remaining, 3)
     const verdict = denied(limiter.check(request({ bytes: 7 })))
-    assert.deepEqual(denialHeaders(verdict), [
+    assert.deepEqual(denialHeaders({ retryAfterMs: verdict.retryAfterMs, limit: verdict }), [
       'retry-after',
       '2',
       'ratelimit-policy',

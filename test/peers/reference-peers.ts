@@ -54,6 +54,9 @@ export interface PoolFigures {
   readonly errors: number
 }
 
+/** Per level; the pool warms up for another half a second before. */
+export const MEASURED_SECONDS = 0.4
+
 /** Drives the reference pool (one thread, 4 connections, request-headers events) against an endpoint. */
 export async function runReferencePool(
   t: TestContext,
@@ -61,7 +64,9 @@ export async function runReferencePool(
   endpoint: string,
   inFlight = '1,32',
 ): Promise<readonly PoolFigures[]> {
-  const child = spawn(program, [endpoint, '1', '0.4', inFlight], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, [endpoint, '1', String(MEASURED_SECONDS), inFlight], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   stopWith(t, child)
   let out = ''
   let err = ''

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
+import { ConnectionPool } from '../../src/pool/connection-pool.ts'
 import { ExclusivePool } from '../../src/pool/exclusive-pool.ts'
+import { makePool } from '../../src/pool/make-pool.ts'
 import { type PoolOptions, poolSettings } from '../../src/pool/pool-options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FakeDialer } from '../support/fake-connection.ts'
@@ -221,4 +223,21 @@ test('random callers of an exclusive agent each get one answer and never share a
   }
   for (const { calls } of waiters) assert.equal(calls, 1)
   assert.equal(pool.snapshot().waiting, 0)
+})
+
+test('what is known of an agent goes on when it changes to legacy framing and back', () => {
+  const parts = {
+    agent: 'legacy',
+    settings: poolSettings(),
+    around: { clock: new FakeClock(), random: seededRandom(1), probe: {} },
+    nextDialer: () => new FakeDialer(),
+  }
+  const first = makePool({ ...parts, isExclusive: false })
+  const second = makePool({ ...parts, isExclusive: true, successorOf: first })
+  const third = makePool({ ...parts, isExclusive: false, successorOf: second })
+  first.metrics.dropped = 7
+  assert.equal(second.metrics.dropped, 7)
+  assert.equal(third.metrics.dropped, 7)
+  assert.ok(second instanceof ExclusivePool)
+  assert.ok(third instanceof ConnectionPool)
 })

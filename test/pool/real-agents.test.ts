@@ -7,20 +7,27 @@ import { systemClock } from '../../src/core/clock.ts'
 import { WeirError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { ConnectionPool } from '../../src/pool/connection-pool.ts'
+import { makePool } from '../../src/pool/make-pool.ts'
 import { type PoolOptions, poolSettings } from '../../src/pool/pool-options.ts'
 import { Registry } from '../../src/pool/registry.ts'
 import { dialIn } from '../../src/sdk/dial-in.ts'
 import { listenReverse } from '../../src/transport/reverse/reverse-listener.ts'
 import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
+import { v1Dialer } from '../../src/transport/v1/v1-dialer.ts'
+import { V1Agent } from '../conformance/support/v1-agent.ts'
 import { ask, HANDSHAKE } from '../support/asking.ts'
-import { eventually } from '../support/eventually.ts'
-import { hints } from '../support/pool-fixture.ts'
+import { eventually as within } from '../support/eventually.ts'
+import { hints, NotingWaiter } from '../support/pool-fixture.ts'
 import { type RunningProcess, startProcess } from '../support/running-process.ts'
 import { requestHeaders } from '../support/sample-events.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'agent-program.js')
 const around = { clock: systemClock, random: systemRandom, probe: {} }
+
+/** Processes start and stop here, beside other tests. */
+const eventually = (what: string, condition: () => boolean | Promise<boolean>): Promise<void> =>
+  within(what, condition, 20_000)
 
 /** Asks one event through the pool, as the pipeline does. */
 async function asked(pool: ConnectionPool, id: string, uri = '/'): Promise<string> {
@@ -83,9 +90,9 @@ test('a real agent that stops running is found by its heartbeats and taken back 
   const pool = poolFor(t, path, { connections: 2, heartbeatMs: 1000 })
   await eventually('two connections', () => pool.snapshot().available === 2)
   agent.child.kill('SIGSTOP')
-  await eventually('both are dropped', () => pool.snapshot().lost >= 2, 10_000)
+  await eventually('both are dropped', () => pool.snapshot().lost >= 2)
   agent.child.kill('SIGCONT')
-  await eventually('an answer', async () => (await asked(pool, 'again')) === 'allow', 10_000)
+  await eventually('an answer', async () => (await asked(pool, 'again')) === 'allow')
 })
 
 test('a drain over real sockets lets the agent answer before it hangs up', async (t) => {
@@ -119,5 +126,46 @@ test('a real agent that dials in is served by the pool it is adopted by, again a
     await agent.close()
     await eventually('none', () => pool.snapshot().active === 0)
   }
+  await pool.drain(systemClock.now() + 500)
+})
+
+test('a real legacy agent is asked one event at a time on each of its connections', async (t) => {
+  const agent = await new V1Agent().listen(t)
+  const answerAtOnce = agent.answer
+  const busy = new Set<unknown>()
+  agent.answer = (message, socket) => {
+    assert.equal(busy.has(socket), false, 'asked before it had answered')
+    busy.add(socket)
+    setImmediate(() => {
+      busy.delete(socket)
+      answerAtOnce(message, socket)
+    })
+  }
+  const pool = makePool({
+    agent: 'old',
+    isExclusive: true,
+    settings: poolSettings({ connections: 3 }),
+    around,
+    nextDialer: () => v1Dialer(agent.path, HANDSHAKE, { agentId: 'old' }),
+  })
+  pool.start()
+  await pool.whenReady
+  const answers = Array.from({ length: 60 }, (_, n) => {
+    const id = `c-${n}`
+    return new Promise<string>((resolve, reject) => {
+      const waiter = new NotingWaiter({ correlationId: id }, ({ leased, refused }) => {
+        if (leased === undefined) return reject(refused)
+        ask(leased.connection, requestHeaders(id)).then((reply) => {
+          leased.release('replied', 1)
+          resolve(reply.decision.kind)
+        }, reject)
+      })
+      assert.equal(pool.lease(waiter), 'full')
+      assert.equal(pool.wait(waiter), undefined)
+    })
+  })
+  for (const answer of await Promise.all(answers)) assert.equal(answer, 'allow')
+  assert.equal(agent.messages.length, 60)
+  assert.equal(pool.snapshot().inFlight, 0)
   await pool.drain(systemClock.now() + 500)
 })

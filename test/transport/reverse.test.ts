@@ -38,7 +38,6 @@ class House {
       admit: (request, peer) => this.admit(request, peer),
       onConnection: (connection) => this.connections.push(connection),
       onRefused: (_peer, reason) => this.refused.push(reason),
-      registrationTimeoutMs: 300,
       ...options,
     })
     t.after(() => listener.close())
@@ -128,8 +127,7 @@ for (const [title, parts, text] of REFUSALS) {
 test('the limit is told before any success, and dead connections free their places', async (t) => {
   const house = await new House().open(t)
   const agent = new ScriptedAgent()
-  const dial = () =>
-    dialReverse(house.address, { agentId: 'waf', authToken: TOKEN, agent: agent.options, timeoutMs: 2000 })
+  const dial = () => dialReverse(house.address, { agentId: 'waf', authToken: TOKEN, agent: agent.options })
   for (let round = 0; round < 10; round++) {
     const links = [await dial(), await dial()]
     const error = await failureOf(dial)
@@ -146,7 +144,6 @@ test('success is not written before the admission is decided, and no event is lo
   let decide: (admission: Admission) => void = () => {}
   await house.open(t, {
     admit: () => new Promise((resolve) => (decide = resolve)),
-    registrationTimeoutMs: 3000,
   })
   const client = new RawClient(t, house.path)
   client.socket.write(register())
@@ -170,7 +167,10 @@ test('an admission that throws refuses and tells the agent nothing of it', async
 test('what an admission reserved is given back when the agent is gone by then', async (t) => {
   let isWithdrawn = false
   let decide: (admission: Admission) => void = () => {}
-  const house = await new House().open(t, { admit: () => new Promise((resolve) => (decide = resolve)) })
+  const house = await new House().open(t, {
+    registrationTimeoutMs: 200,
+    admit: () => new Promise((resolve) => (decide = resolve)),
+  })
   const client = new RawClient(t, house.path)
   client.socket.write(register())
   /* The deadline passes while the admission hangs. */
@@ -186,10 +186,12 @@ for (const [title, bytes] of [
   ['a frame of another type first', allow('c-1')],
   ['a registration that is not JSON', frame(0x01, Buffer.from('nope'))],
   ['a registration of more than 64 KiB', register({ metadata: 'x'.repeat(70_000) })],
+  ['a second registration before the answer', Buffer.concat([register(), register()])],
   ['more frames before the answer', Buffer.concat([register(), frame(0x30, { state: 1 })])],
 ] as const) {
   test(`an agent that sends ${title} is hung up on in time`, async (t) => {
     const house = await new House().open(t, {
+      registrationTimeoutMs: 200,
       admit: async () => {
         await new Promise((resolve) => setTimeout(resolve, 20))
         return { isAdmitted: true, connectionId: 'x' }
@@ -204,7 +206,7 @@ for (const [title, bytes] of [
 }
 
 test('sockets that do not register are bounded, and admitted agents do not count', async (t) => {
-  const house = await new House().open(t, { maxPendingRegistrations: 3, registrationTimeoutMs: 5000 })
+  const house = await new House().open(t, { maxPendingRegistrations: 3 })
   const admitted = new RawClient(t, house.path)
   admitted.socket.write(register())
   await eventually('it is in', () => house.connections.length === 1)
@@ -292,14 +294,10 @@ test('a success followed by the end opens the link and closes it', async (t) => 
 
 test('over mutual TLS the admission sees the names of the client certificate', async (t) => {
   const { ca, server, client, stranger } = certificates()
-  const house = await new House().open(
-    t,
-    { tls: { ...server, clientCa: ca }, registrationTimeoutMs: 3000 },
-    'tls://127.0.0.1:0',
-  )
+  const house = await new House().open(t, { tls: { ...server, clientCa: ca } }, 'tls://127.0.0.1:0')
   const agent = new ScriptedAgent()
   const address = `tls://localhost:${house.port}`
-  const facts = { agentId: 'waf', authToken: TOKEN, agent: agent.options, timeoutMs: 2000 }
+  const facts = { agentId: 'waf', authToken: TOKEN, agent: agent.options }
   const link = await dialReverse(address, { ...facts, tls: { ca, ...client } })
   assert.deepEqual(house.peers[0]?.certificate?.subjectAltNames, [
     'DNS:agent.example',

@@ -26,7 +26,7 @@ import { PAIRS, withoutUndefined, written } from './support/codecs.ts'
  * The hand-written paths against the generic ones: each message is written by hand and read by the library, and
  * read by hand and by the library.
  */
-const RUNS = { numRuns: 500 }
+const RUNS = { numRuns: 300 }
 const HEAD = 5
 const [json, msgpack, grpc] = PAIRS as unknown as readonly [
   (typeof PAIRS)[0],

@@ -89,7 +89,7 @@ for (const pair of PAIRS) {
           survives(() => proxyHears(pair.proxy(), answered))
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     )
   })
 }

@@ -121,13 +121,11 @@ test('registrations and their answers cross, with and without a token', () => {
     assert.deepEqual(withoutUndefined(told), [['registration', withoutUndefined(one)]])
   }
   const answer = { success: false, error: 'no', proxyId: 'p', proxyVersion: '1', connectionId: '' }
-  assert.deepEqual(
-    agentHears(
-      JSON_PAIR.agent(),
-      written((out) => JSON_PAIR.proxy().writeRegistrationResponse(answer, out)),
-    ),
-    [['registration-response', answer]],
-  )
+  for (const one of [answer, { ...answer, encoding: 'msgpack' as const }]) {
+    const bytes = written((out) => JSON_PAIR.proxy().writeRegistrationResponse(one, out))
+    assert.equal(bytes.includes('"encoding"'), 'encoding' in one)
+    assert.deepEqual(withoutUndefined(agentHears(JSON_PAIR.agent(), bytes)), [['registration-response', one]])
+  }
   assert.throws(
     () => written((out) => GRPC_PAIR.agent().writeRegistration(request, out)),
     (thrown: WeirError) => thrown.code === 'INVALID_ARGUMENT',

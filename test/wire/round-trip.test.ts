@@ -18,7 +18,7 @@ for (const pair of PAIRS) {
           )
           assert.deepEqual(withoutUndefined(told), [['event', withoutUndefined(asCarried(event))]])
         }),
-        { numRuns: 600 },
+        { numRuns: 300 },
       )
     })
 
@@ -31,7 +31,7 @@ for (const pair of PAIRS) {
           )
           assert.deepEqual(withoutUndefined(told), [['reply', withoutUndefined(reply)]])
         }),
-        { numRuns: 600 },
+        { numRuns: 300 },
       )
     })
 

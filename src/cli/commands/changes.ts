@@ -9,7 +9,7 @@ export function addChangeCommands(program: Command): void {
   withDaemon(program.command('bans'))
     .description('show which agents are banned')
     .action(async (options: DaemonOptions) => {
-      const bans = await findDaemon(options).call<BanView[]>('GET', '/v1/bans')
+      const bans = await (await findDaemon(options)).call<BanView[]>('GET', '/v1/bans')
       print(options.json === true, bans, () =>
         bans.length === 0
           ? 'no bans'
@@ -30,7 +30,7 @@ export function addChangeCommands(program: Command): void {
     .option('--for <duration>', 'how long, for example 90s, 15m, 2h (default: until unban)', durationMs)
     .action(async (agent: string, options: DaemonOptions & { reason: string; for?: number }) => {
       const body = { agent, reason: options.reason, durationMs: options.for }
-      const ban = await findDaemon(options).call<BanView>('POST', '/v1/bans', body)
+      const ban = await (await findDaemon(options)).call<BanView>('POST', '/v1/bans', body)
       print(options.json === true, ban, () => `${agent} is banned${ban.until ? ` until ${ban.until}` : ''}`)
     })
 
@@ -38,7 +38,7 @@ export function addChangeCommands(program: Command): void {
     .description('lift a ban')
     .argument('<agent>')
     .action(async (agent: string, options: DaemonOptions) => {
-      const answer = await findDaemon(options).call('DELETE', `/v1/bans/${encodeURIComponent(agent)}`)
+      const answer = await (await findDaemon(options)).call('DELETE', `/v1/bans/${encodeURIComponent(agent)}`)
       print(options.json === true, answer, () => `${agent} is not banned`)
     })
 
@@ -47,7 +47,7 @@ export function addChangeCommands(program: Command): void {
     .argument('<agent>')
     .action(async (agent: string, options: DaemonOptions) => {
       const path = `/v1/agents/${encodeURIComponent(agent)}/drain`
-      const view = await findDaemon(options).call<AgentView>('POST', path)
+      const view = await (await findDaemon(options)).call<AgentView>('POST', path)
       print(options.json === true, view, () => `${agent} is draining, ${view.inFlight} in flight`)
     })
 
@@ -56,7 +56,7 @@ export function addChangeCommands(program: Command): void {
     .argument('<agent>')
     .action(async (agent: string, options: DaemonOptions) => {
       const path = `/v1/agents/${encodeURIComponent(agent)}/drain`
-      const view = await findDaemon(options).call<AgentView>('DELETE', path)
+      const view = await (await findDaemon(options)).call<AgentView>('DELETE', path)
       print(options.json === true, view, () => `${agent} is back in service`)
     })
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { checkAgents } from '../../daemon/check-agents.ts'
 import { EXIT } from '../exit-code.ts'
 import { print } from '../output.ts'
 import { table } from '../table.ts'
@@ -20,9 +19,10 @@ export function addCheckCommand(program: Command): void {
     .option('--connect', 'dial every agent and show what it announces')
     .option('--json', 'print JSON')
     .action(async (options: CheckOptions) => {
-      const loaded = loadValid(options)
+      const loaded = await loadValid(options)
       if (loaded === undefined) return
       const { config } = loaded
+      const { checkAgents } = await import('../../daemon/check-agents.ts')
       const agents = options.connect === true ? await checkAgents(config) : []
       const isReachable = agents.every((agent) => agent.isOk)
       if (!isReachable) process.exitCode = EXIT.negative

@@ -1,9 +1,6 @@
 import type { Command } from 'commander'
-import { type LoadedConfig, loadConfig } from '../../daemon/config/load.ts'
+import type { LoadedConfig } from '../../daemon/config/load.ts'
 import { formatProblem, type Problem } from '../../daemon/config/problem.ts'
-import { redact } from '../../daemon/config/redact.ts'
-import { configJsonSchema } from '../../daemon/config/schema.ts'
-import { toYaml } from '../../daemon/config/yaml-text.ts'
 import { EXIT } from '../exit-code.ts'
 import { print } from '../output.ts'
 
@@ -20,10 +17,21 @@ export function addConfigCommands(program: Command): void {
     .command('show')
     .description('print the configuration with secrets hidden')
     .option('-c, --config <file>', 'configuration file', 'weir.yaml')
+    .option('--layers', 'print the layers around a call to each agent instead, outermost first')
     .option('--json', 'print JSON')
-    .action((options: FileOptions) => {
-      const loaded = loadValid(options)
+    .action(async (options: FileOptions & { readonly layers?: boolean }) => {
+      const loaded = await loadValid(options)
       if (loaded === undefined) return
+      if (options.layers === true) {
+        const { layersOf } = await import('../../daemon/layers.ts')
+        const layers = layersOf(loaded.config)
+        print(options.json === true, layers, () =>
+          layers.map(({ agent, layers }) => `${agent}: ${layers.join(' > ')}`).join('\n'),
+        )
+        return
+      }
+      const { redact } = await import('../../daemon/config/redact.ts')
+      const { toYaml } = await import('../../daemon/config/yaml-text.ts')
       const shown = redact(loaded.document)
       print(options.json === true, shown, () => toYaml(shown).trimEnd())
     })
@@ -32,11 +40,17 @@ export function addConfigCommands(program: Command): void {
     .command('schema')
     .description('print the JSON Schema of the configuration file')
     .option('--json', 'print JSON (it always is)')
-    .action(() => print(true, configJsonSchema(), String))
+    .action(async () => {
+      const { configJsonSchema } = await import('../../daemon/config/schema.ts')
+      print(true, configJsonSchema(), String)
+    })
 }
 
 /** The configuration, or undefined after its problems were printed and the exit code was set. */
-export function loadValid(options: FileOptions): (LoadedConfig & { readonly isValid: true }) | undefined {
+export async function loadValid(
+  options: FileOptions,
+): Promise<(LoadedConfig & { readonly isValid: true }) | undefined> {
+  const { loadConfig } = await import('../../daemon/config/load.ts')
   const loaded = loadConfig(options.config)
   if (loaded.isValid) return loaded
   printProblems(options.json === true, loaded.problems)

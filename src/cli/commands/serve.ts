@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { serve } from '../../daemon/serve.ts'
 
 interface ServeOptions {
   readonly config: string
@@ -18,6 +17,7 @@ export function addServeCommand(program: Command): void {
       milliseconds,
     )
     .action(async (options: ServeOptions) => {
+      const { serve } = await import('../../daemon/serve.ts')
       process.exitCode = await serve({ file: options.config, waitForAgentsMs: options.waitForAgents ?? 0 })
     })
 }

@@ -10,7 +10,7 @@ export function addViewCommands(program: Command): void {
   withDaemon(program.command('status'))
     .description('show the daemon; exit 1 when it is not ready')
     .action(async (options: DaemonOptions) => {
-      const status = await findDaemon(options).call<StatusView>('GET', '/v1/status')
+      const status = await (await findDaemon(options)).call<StatusView>('GET', '/v1/status')
       print(options.json === true, status, () => statusText(status))
       if (!status.isReady) process.exitCode = EXIT.negative
     })
@@ -18,7 +18,7 @@ export function addViewCommands(program: Command): void {
   withDaemon(program.command('agents'))
     .description('show every agent with its connections')
     .action(async (options: DaemonOptions) => {
-      const agents = await findDaemon(options).call<AgentView[]>('GET', '/v1/agents')
+      const agents = await (await findDaemon(options)).call<AgentView[]>('GET', '/v1/agents')
       print(options.json === true, agents, () =>
         table(agents, [
           ['AGENT', (agent) => agent.name],
@@ -41,7 +41,7 @@ export function addViewCommands(program: Command): void {
     .description('show every connection')
     .argument('[agent]', 'of this agent only')
     .action(async (agent: string | undefined, options: DaemonOptions) => {
-      const connections = await findDaemon(options).call<ConnectionView[]>(
+      const connections = await (await findDaemon(options)).call<ConnectionView[]>(
         'GET',
         `/v1/connections${of(agent)}`,
       )
@@ -63,7 +63,7 @@ export function addViewCommands(program: Command): void {
     .description('show the rate limits')
     .argument('[agent]', 'of this agent only')
     .action(async (agent: string | undefined, options: DaemonOptions) => {
-      const limits = await findDaemon(options).call<LimitView[]>('GET', `/v1/limits${of(agent)}`)
+      const limits = await (await findDaemon(options)).call<LimitView[]>('GET', `/v1/limits${of(agent)}`)
       print(options.json === true, limits, () =>
         limits.length === 0
           ? 'no limits'

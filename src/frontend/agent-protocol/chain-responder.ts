@@ -1,7 +1,12 @@
 import type { CancelReason } from '../../core/agent-messages.ts'
 import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent, RequestHeadersEvent } from '../../core/event.ts'
+import {
+  type AgentEvent,
+  type BodyChunkEvent,
+  EVENT_KINDS,
+  type RequestHeadersEvent,
+} from '../../core/event.ts'
 import type { Probe } from '../../core/probe.ts'
 import { type AgentReply, plainAllow, reply } from '../../core/reply.ts'
 import type { Chain } from '../../proxy/chain.ts'
@@ -165,6 +170,9 @@ export class ChainResponder implements Responder<ProxiedRequest> {
       else if (event.kind === 'response-body-chunk') scope.responseBodyCommitted = true
     }
     if (this.#parts.probe.requestDone !== undefined) this.#report(event, verdict, scope, request)
+    /* Many proxies never tell that a request is complete: what no agent waits for is not kept open for it. */
+    if (event.kind === 'request-headers' && !wantsMore(scope.chain))
+      this.#parts.dispatcher.close(scope, undefined)
     return verdictReply(verdict, event, event.correlationId)
   }
 
@@ -207,6 +215,11 @@ function statusOf({ decision }: Verdict): number {
     default:
       return decision.status
   }
+}
+
+/** Some agent wants an event that comes after the request's headers. */
+function wantsMore(chain: Chain): boolean {
+  return EVENT_KINDS.some((kind) => kind !== 'request-headers' && kind !== 'configure' && chain.wants(kind))
 }
 
 function unknownRequest(event: AgentEvent): WeirError {

@@ -10,7 +10,7 @@ import type { ClientRequest, ClientResponse, Peer, ResponseOwner } from './clien
 import { BYPASS_HEADER, CORRELATION_HEADER } from './field-names.ts'
 import { addForwarding, clientAddress, sessionKeyOf } from './forwarding.ts'
 import type { Front, LiveRoute } from './front.ts'
-import { applyOps, findField, removeField, setField } from './header-list.ts'
+import { applyOps, findField, type OpObserver, removeField, setField } from './header-list.ts'
 import { linger } from './lingering.ts'
 import { Outcome } from './outcome.ts'
 import { requestHeadersEvent } from './request-event.ts'
@@ -30,7 +30,7 @@ const MAX_BYPASS_HEADER = 1024
  * One request of a client and its response: asks the agents phase by phase, carries out what they say, and
  * reports how it went. The phases in order: request head, request body, upstream, response head, response body.
  */
-export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, WheelNode {
+export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, OpObserver, WheelNode {
   readonly request: ClientRequest
   readonly response: ClientResponse
   readonly route: LiveRoute
@@ -57,6 +57,8 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   #state: 'open' | 'answered' | 'closed' = 'open'
   #responseOps: readonly HeaderOp[] | undefined
   #progressAt = 0
+  /** When it was last looked at. */
+  #unsentBytes = 0
 
   constructor(
     front: Front,
@@ -162,7 +164,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   /** An agent, or the failure of one, refused. Replaces the response, or cuts it when its head is out. */
   deny(verdict: Verdict): void {
     this.outcome.denied(verdict)
-    this.#answer(answerOf(verdict, this.scope.correlationId, this.#skippedOp))
+    this.#answer(answerOf(verdict, this.scope.correlationId, this))
   }
 
   /** Something else went wrong. `status` differs from the code's own where the fault is the upstream's. */
@@ -177,7 +179,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { requestHeaders, responseHeaders } = verdict
     if (requestHeaders.length > 0) {
       if (isHeadSent || this.#call !== undefined) this.#tooLate('request')
-      else applyOps(this.fields, requestHeaders, this.#skippedOp)
+      else applyOps(this.fields, requestHeaders, this)
     }
     if (responseHeaders.length > 0) {
       if (this.#state !== 'open') this.#tooLate('response')
@@ -192,8 +194,10 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     }
   }
 
+  /** Undefined: the upstream learns it when the body ends. */
   setRequestLength(length: number | undefined): void {
-    if (length !== undefined) setField(this.fields, 'content-length', String(length))
+    if (length === undefined) removeField(this.fields, 'content-length')
+    else setField(this.fields, 'content-length', String(length))
   }
 
   callUpstream(body: Buffer | Readable | null): void {
@@ -250,9 +254,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
       this.#switch(head.fields, socket)
       return
     }
-    socket.once('close', this.#upstreamSocketLost)
+    const onLost = (): void => {
+      this.fail(
+        new WeirError('CONNECTION_LOST', 'the upstream ended the connection after switching protocols'),
+      )
+    }
+    socket.once('close', onLost)
     void this.askResponseHead(status, head.fields).then((verdict) => {
-      socket.off('close', this.#upstreamSocketLost)
+      socket.off('close', onLost)
       if (this.#state !== 'open' || !this.accept(verdict)) {
         socket.destroy()
         return
@@ -285,18 +294,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     front.tunnels.add(this.#tunnel)
   }
 
-  readonly #upstreamSocketLost = (): void => {
-    this.fail(new WeirError('CONNECTION_LOST', 'the upstream ended the connection after switching protocols'))
-  }
-
   applyPendingResponseOps(fields: string[]): void {
     if (this.#responseOps === undefined) return
-    applyOps(fields, this.#responseOps, this.#skippedOp)
+    applyOps(fields, this.#responseOps, this)
     this.#responseOps = undefined
   }
 
   applyResponseOps(fields: string[], ops: readonly HeaderOp[]): void {
-    applyOps(fields, ops, this.#skippedOp)
+    applyOps(fields, ops, this)
   }
 
   /** The point of no return: after this a refusal can only cut the response. */
@@ -364,7 +369,9 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { clock, wheel, settings } = this.#front
     const now = clock.now()
     const isWaiting = this.#requestSide.isWaitingForClient || this.#responseSide.isWaitingForClient
-    if (!isWaiting) this.#progressAt = now
+    const unsent = this.#responseSide.unsentBytes
+    if (!isWaiting || unsent !== this.#unsentBytes) this.#progressAt = now
+    this.#unsentBytes = unsent
     const due = this.#progressAt + settings.bodyIdleTimeoutMs
     if (due > now) {
       wheel.arm(this, due)
@@ -413,7 +420,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     })
   }
 
-  readonly #skippedOp = (op: HeaderOp): void => {
+  opSkipped(op: HeaderOp): void {
     this.#front.probe.notice?.('warn', `an agent's operation on header "${op.name}" was left out`, {
       route: this.route.name,
       correlationId: this.scope.correlationId,

@@ -66,6 +66,7 @@ export class Outcome {
     const status = closing.status ?? CLIENT_GONE
     const durationMs = front.clock.now() - this.#startedAt
     if (isGone) front.dispatcher.abort(scope, 'client-disconnect')
+    else if (scope.calls !== null) front.dispatcher.abort(scope, 'upstream-error')
     else if (!scope.chain.wants('request-complete')) front.dispatcher.close(scope, undefined)
     else {
       front.dispatcher.close(scope, {

@@ -41,7 +41,16 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     body: Buffer | Readable | null,
     upgrade: string | null,
   ): void {
-    upstream.pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body, upgrade }, this)
+    /* undici takes `servername` here, though its types do not say so. */
+    const options: Dispatcher.DispatchOptions & { readonly servername: string | undefined } = {
+      method: method as Dispatcher.HttpMethod,
+      path,
+      headers,
+      body,
+      upgrade,
+      servername: upstream.tlsName,
+    }
+    upstream.pool.dispatch(options, this)
   }
 
   /** Gives the call up; the owner hears nothing more of it. */

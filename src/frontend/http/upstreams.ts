@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Pool } from 'undici'
 import { WeirError } from '../../core/errors.ts'
 import type { UpstreamOptions } from './options.ts'
@@ -9,12 +10,16 @@ import type { UpstreamOptions } from './options.ts'
 export class Upstream {
   readonly origin: string
   readonly pool: Pool
+  /** Name for TLS: the origin's own, not whatever host a client asked for. Undefined without TLS. */
+  readonly tlsName: string | undefined
   #inUse = 0
   #isRetired = false
 
   /** Throws INVALID_ARGUMENT when `origin` is not an http or https origin. */
   constructor(origin: string, options: Required<UpstreamOptions>) {
     this.origin = checkedOrigin(origin)
+    const { protocol, hostname } = new URL(this.origin)
+    this.tlsName = protocol === 'https:' && isIP(hostname) === 0 ? hostname : undefined
     this.pool = new Pool(this.origin, {
       connections: options.maxConnections === 0 ? null : options.maxConnections,
       pipelining: 1,

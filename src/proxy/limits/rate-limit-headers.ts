@@ -1,39 +1,41 @@
+import type { LimitFacts } from '../../core/errors.ts'
 import type { HeaderList } from '../../core/event.ts'
-import type { LimitDenied } from './limit-gate.ts'
-import type { LimitView } from './limiter.ts'
 
 /**
  * What a client is told of its limits, in the words of draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy`
  * (quota and window) and `RateLimit` (what is left, seconds until full), one item per limit.
  */
-export function rateLimitHeaders(views: readonly LimitView[]): HeaderList {
-  if (views.length === 0) return []
+export function rateLimitHeaders(limits: readonly LimitFacts[]): HeaderList {
+  if (limits.length === 0) return []
   return [
     'ratelimit-policy',
-    views.map((view) => policyItem(view.rule, view.limit, view.ratePerSecond)).join(', '),
+    limits.map((limit) => policyItem(limit)).join(', '),
     'ratelimit',
-    views.map((view) => stateItem(view.rule, view.remaining, view.resetMs)).join(', '),
+    limits.map((limit) => stateItem(limit)).join(', '),
   ]
 }
 
+/** What is known of a denial; a `WeirError` of the limiter fits. */
+export interface Denial {
+  readonly retryAfterMs: number | undefined
+  /** undefined, or of a quota of 0: a ban, which has no quota to tell of. */
+  readonly limit: LimitFacts | undefined
+}
+
 /** As `rateLimitHeaders` for the limit that said no, with `Retry-After` when waiting helps. */
-export function denialHeaders(denied: LimitDenied): HeaderList {
+export function denialHeaders({ retryAfterMs, limit }: Denial): HeaderList {
   const headers: string[] = []
-  if (denied.retryAfterMs !== undefined)
-    headers.push('retry-after', String(Math.max(1, seconds(denied.retryAfterMs))))
-  if (denied.code === 'BANNED') return headers
-  headers.push('ratelimit-policy', policyItem(denied.rule, denied.limit, denied.ratePerSecond))
-  headers.push('ratelimit', stateItem(denied.rule, denied.remaining, denied.resetMs))
-  return headers
+  if (retryAfterMs !== undefined) headers.push('retry-after', String(Math.max(1, seconds(retryAfterMs))))
+  return limit === undefined || limit.limit === 0 ? headers : [...headers, ...rateLimitHeaders([limit])]
 }
 
 /** The window is the time in which an empty bucket fills. */
-function policyItem(rule: string, burst: number, ratePerSecond: number): string {
-  const window = ratePerSecond === 0 ? '' : `;w=${seconds((burst / ratePerSecond) * 1000)}`
-  return `${quoted(rule)};q=${Math.floor(burst)}${window}`
+function policyItem({ rule, limit, ratePerSecond }: LimitFacts): string {
+  const window = ratePerSecond === 0 ? '' : `;w=${seconds((limit / ratePerSecond) * 1000)}`
+  return `${quoted(rule)};q=${Math.floor(limit)}${window}`
 }
 
-function stateItem(rule: string, remaining: number, resetMs: number | undefined): string {
+function stateItem({ rule, remaining, resetMs }: LimitFacts): string {
   return `${quoted(rule)};r=${remaining}${resetMs === undefined ? '' : `;t=${seconds(resetMs)}`}`
 }
 

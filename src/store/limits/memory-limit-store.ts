@@ -1,4 +1,4 @@
-import { isFull, type LeaseRow, type RowAsk, type RowGrant, settleRow } from './lease-row.ts'
+import { type HostTime, isFull, type LeaseRow, type RowAsk, type RowGrant, settleRow } from './lease-row.ts'
 
 export interface MemoryBanChange {
   readonly agent: string
@@ -15,18 +15,20 @@ interface MemoryBanRecord extends MemoryBanChange {
 
 /** Changes of bans kept for `banHistory`; the bans in force are kept whatever their number. */
 const HISTORY = 1000
-/** Rows looked at per call, those written longest ago first: a fraction of a millisecond. */
+/** Rows looked at per call of `expireIdle`, going round: about a millisecond. */
 const EXPIRY_SCAN = 10_000
+/** Rows looked at for one that can be forgotten without loss. */
+const FORGET_SCAN = 8
 
 /**
  * Stands behind the limiter when no storage path is configured: the same arithmetic, nothing survives the
- * process. Bounded: beyond `maxRows` the bucket written longest ago is forgotten, as if it were full again.
+ * process. Bounded: beyond `maxRows` buckets are forgotten, if possible those that are full again anyway.
  */
 export class MemoryLimitStore {
   readonly isImmediate = true
   readonly #maxRows: number
   readonly #rows = new Map<string, LeaseRow>()
-  #sweep = this.#rows.keys()
+  #round = this.#rows.keys()
   readonly #bans = new Map<string, MemoryBanRecord>()
   #history: MemoryBanRecord[] = []
   #revision = 0
@@ -39,21 +41,10 @@ export class MemoryLimitStore {
     return asks.map((ask) => {
       const time = { epoch: 0, nowMs: ask.atMs, wallMs: 0 }
       const { row, grant } = settleRow(this.#rows.get(ask.key), ask, time)
-      this.#rows.delete(ask.key)
       this.#rows.set(ask.key, row)
-      if (this.#rows.size > this.#maxRows) this.#forgetOne()
+      if (this.#rows.size > this.#maxRows) this.#forgetOne(time)
       return grant
     })
-  }
-
-  /* One iterator goes round: a new one would walk over every hole that deleted rows left at the front. */
-  #forgetOne(): void {
-    let next = this.#sweep.next()
-    if (next.done === true) {
-      this.#sweep = this.#rows.keys()
-      next = this.#sweep.next()
-    }
-    if (next.done !== true) this.#rows.delete(next.value)
   }
 
   changeBan(change: MemoryBanChange): Promise<MemoryBanRecord> {
@@ -78,13 +69,31 @@ export class MemoryLimitStore {
   expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number }> {
     const time = { epoch: 0, nowMs, wallMs: 0 }
     let expired = 0
-    let seen = 0
-    for (const [key, row] of this.#rows) {
-      if (seen++ === EXPIRY_SCAN) break
-      if (!isFull(row, time)) continue
+    for (let seen = Math.min(EXPIRY_SCAN, this.#rows.size); seen > 0; seen--) {
+      const key = this.#nextKey()
+      if (key === undefined || !isFull(this.#rows.get(key)!, time)) continue
       this.#rows.delete(key)
       expired++
     }
     return Promise.resolve({ expired, rows: this.#rows.size })
+  }
+
+  /** One that is full again if there is one among the next few, else the next. */
+  #forgetOne(time: HostTime): void {
+    const next = this.#nextKey()
+    let key = next
+    for (let tries = FORGET_SCAN; tries > 0 && key !== undefined; tries--) {
+      if (isFull(this.#rows.get(key)!, time)) break
+      key = tries === 1 ? next : this.#nextKey()
+    }
+    if (key !== undefined) this.#rows.delete(key)
+  }
+
+  /* One iterator goes round: a new one would walk over every hole that deleted rows left at the front. */
+  #nextKey(): string | undefined {
+    const next = this.#round.next()
+    if (next.done !== true) return next.value
+    this.#round = this.#rows.keys()
+    return this.#round.next().value
   }
 }

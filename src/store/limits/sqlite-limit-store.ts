@@ -72,13 +72,15 @@ export class SqliteLimitStore {
     return this.#store.call('banHistory', { agent, limit })
   }
 
+  /** Expired sessions leave with the buckets: one step of housekeeping for the whole file. */
   async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
-    return await this.#store.call('expireBuckets', {
-      epoch: this.#epoch,
-      nowMs: nowMs + this.#offsetMs,
-      wallMs: this.#clock.wallMs(),
-      scan: EXPIRY_SCAN,
-    })
+    const wallMs = this.#clock.wallMs()
+    const time = { epoch: this.#epoch, nowMs: nowMs + this.#offsetMs, wallMs }
+    const [facts] = await Promise.all([
+      this.#store.call('expireBuckets', { ...time, scan: EXPIRY_SCAN }),
+      this.#store.call('expireSessions', { wallMs, limit: EXPIRY_SCAN }),
+    ])
+    return facts
   }
 
   #grantAt(grants: Float64Array, at: number): RowGrant {

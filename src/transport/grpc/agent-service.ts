@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
@@ -7,15 +7,11 @@ import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
 import type { AgentLinks } from '../agent-end/agent-links.ts'
 import type { AgentEndOptions } from '../proxy-link.ts'
 import { MAX_MESSAGE_BYTES } from './grpc-options.ts'
-import { statusTrailers } from './grpc-status.ts'
+import type { GrpcHandler, GrpcRoutes } from './grpc-routes.ts'
+import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
 import { Http2ServerChannel } from './http2-server-channel.ts'
+import { respond } from './respond.ts'
 import { serveUnaryEvent } from './unary-event.ts'
-
-/** Serves one call. Content type and method were checked; response headers were not sent. */
-export type GrpcHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: string) => void
-
-/** Calls by path, as an HTTP/2 server hands them out. */
-export type GrpcRoutes = ReadonlyMap<string, GrpcHandler>
 
 export const GRPC_TRAITS: LinkTraits = {
   transport: 'grpc',
@@ -60,21 +56,13 @@ export function metadataOf(headers: Readonly<Record<string, unknown>>): Readonly
   return metadata
 }
 
-/** Response headers leave at once; the status follows in trailers (`wantTrailers`). */
-export function respond(stream: ServerHttp2Stream): void {
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-accept-encoding': 'identity' },
-    { waitForTrailers: true },
-  )
-}
-
 /**
  * The service has the caller of ControlStream report as if it were the agent, which no proxy does. It is kept
  * open for callers that expect it; what they say is read and dropped.
  */
 function acceptControlStream(stream: ServerHttp2Stream): void {
   respond(stream)
-  stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(0, '')))
+  stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
   stream.on('error', () => {})
   stream.once('end', () => stream.end())
   stream.resume()

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import type { TlsClientOptions, TlsServerOptions } from '../tls-options.ts'
+import type { GrpcRoutes } from './grpc-routes.ts'
 
 /** `http2` is the fast one; `grpc-js` is the reference it is tested against. */
 export type GrpcImplementation = 'http2' | 'grpc-js'
@@ -29,6 +30,8 @@ export interface GrpcListenerOptions {
   readonly implementation?: GrpcImplementation
   readonly tls?: TlsServerOptions | undefined
   readonly limits?: FrameLimits | undefined
+  /** More calls to serve on the same port, by path. `http2` only. */
+  readonly services?: GrpcRoutes | undefined
   readonly clock?: Clock
 }
 

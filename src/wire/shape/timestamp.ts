@@ -7,6 +7,8 @@ let writtenText = ''
 /** `2026-11-21T12:00:00.`, the start of every timestamp of one second, and what it stands for. */
 let readSecond = '?'
 let readSecondMs = 0
+let otherText = ''
+let otherMs = 0
 
 /** Largest instant that a date can hold, milliseconds from the Unix epoch. */
 const MAX_EPOCH_MS = 8.64e15
@@ -15,6 +17,7 @@ const DECIMAL = /^\d+$/
 const DATE = /^\d{4}-\d\d-\d\d[Tt ]/
 const SECOND_LENGTH = 20
 const FULL_LENGTH = 24
+const MAX_REMEMBERED = 64
 
 /** RFC 3339 in UTC with milliseconds; the epoch for what is no instant. */
 export function timestampText(epochMs: number): string {
@@ -30,8 +33,7 @@ export function timestampMs(value: unknown): number {
   if (typeof value === 'number') return held(Math.trunc(value))
   if (typeof value !== 'string') return 0
   if (value.length !== FULL_LENGTH || value.charCodeAt(FULL_LENGTH - 1) !== 0x5a) {
-    if (DECIMAL.test(value)) return held(Number(value))
-    return DATE.test(value) ? held(Math.trunc(Date.parse(value))) : 0
+    return otherTimestampMs(value)
   }
   const millis = value.startsWith(readSecond) ? threeDigits(value, SECOND_LENGTH) : -1
   if (millis >= 0) return readSecondMs + millis
@@ -42,6 +44,16 @@ export function timestampMs(value: unknown): number {
     readSecondMs = epochMs - written
   }
   return epochMs
+}
+
+/** Other precisions and offsets; proxies that send whole seconds repeat the same text. */
+function otherTimestampMs(text: string): number {
+  if (text === otherText) return otherMs
+  const epochMs = DECIMAL.test(text) ? Number(text) : DATE.test(text) ? Math.trunc(Date.parse(text)) : 0
+  if (text.length > MAX_REMEMBERED) return held(epochMs)
+  otherText = text
+  otherMs = held(epochMs)
+  return otherMs
 }
 
 function held(epochMs: number): number {

@@ -32,7 +32,7 @@ export class ScriptedAgent implements ProxyLinkHandler {
   }
 
   get options(): AgentEndOptions {
-    return { capabilities: () => this.capabilities, handler: this, handshakeTimeoutMs: 2000 }
+    return { capabilities: () => this.capabilities, handler: this, handshakeTimeoutMs: 5000 }
   }
 
   onEvent(event: AgentEvent, link: ProxyLink): void {

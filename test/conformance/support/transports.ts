@@ -35,8 +35,8 @@ export interface TransportCase {
 export const HANDSHAKE: HandshakeOptions = {
   proxyId: 'weir',
   proxyVersion: '0.1.0',
-  connectTimeoutMs: 3000,
-  configTimeoutMs: 3000,
+  connectTimeoutMs: 5000,
+  configTimeoutMs: 5000,
 }
 
 export const TRANSPORTS: readonly TransportCase[] = [

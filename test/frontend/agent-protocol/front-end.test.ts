@@ -234,6 +234,21 @@ test('when too many requests are open, the longest idle one gives way', async ()
   assert.equal(failureCodeOf(link.replyTo('f')), 'OVERLOADED')
 })
 
+test('a request whose chain wants no more than its headers is not kept open, and its later events pass', async () => {
+  const { link, send, pool, dispatcher } = setUp({ policy: { events: new Set(['request-headers']) } })
+  await send(requestHeaders('a'))
+  assert.equal(dispatcher.openRequests, 1)
+  pool.reply()
+  await turn()
+  assert.equal(dispatcher.openRequests, 0)
+  await send(bodyChunk('a', 'x'), responseHeaders('a'), requestComplete('a'))
+  assert.deepEqual(
+    link.replies.map((reply) => reply.decision.kind),
+    ['allow', 'allow', 'allow', 'allow'],
+  )
+  assert.equal(pool.sent.length, 0)
+})
+
 test('a draining process refuses new requests with 503', async () => {
   const { link, send, dispatcher } = setUp()
   const drained = dispatcher.drain(1000)

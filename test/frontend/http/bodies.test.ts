@@ -372,3 +372,57 @@ test('an early answer is read by a client that still sends', async (t) => {
   const response = await post(to, Buffer.alloc(8 * 1024 * 1024))
   assert.equal(response.statusCode, 403)
 })
+
+test('a replaced piece in the middle of a long request body changes only that piece', async (t) => {
+  const to = await rig(t, {
+    chain: { wants: ['request-body-chunk'], requestBody: STREAM },
+    script: (event) => ((event as Chunk).chunkIndex === 1 ? mutated('-', event) : undefined),
+  })
+  const told = JSON.parse((await bytesOf(await post(to, WHOLE))).toString()) as Echoed
+  const expected = to.dispatcher
+    .of('request-body-chunk')
+    .map((chunk, at) => (at === 1 ? Buffer.from('-') : chunk.data))
+  assert.ok(Buffer.from(told.body, 'latin1').equals(Buffer.concat(expected)))
+})
+
+test('a client that reads slowly, but reads, is not cut off', async (t) => {
+  const size = 12 * 1024 * 1024
+  const to = await rig(t, {
+    upstream: (_, response) => response.end(Buffer.alloc(size)),
+    chain: { wants: ['response-body-chunk'], responseBody: { ...BUFFER, maxBytes: size } },
+    options: { bodyIdleTimeoutMs: 150 },
+  })
+  const socket = await connection(to.port)
+  let got = 0
+  let isOver = false
+  socket.on('data', (chunk: Buffer) => {
+    got += chunk.length
+    if (got % (1024 * 1024) < chunk.length) {
+      socket.pause()
+      setTimeout(() => socket.resume(), 50)
+    }
+  })
+  socket.on('close', () => {
+    isOver = true
+  })
+  socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
+  await eventually('it ended', () => isOver)
+  assert.ok(got > size, `${got} of ${size} bytes came`)
+})
+
+test('an HTTP/1.0 client sees a refusal behind the head as a reset, not as the end', async (t) => {
+  const to = await rig(t, {
+    upstream: (_, response) => {
+      response.write('a'.repeat(20_000))
+      setTimeout(() => response.end('b'.repeat(20_000)), 20)
+    },
+    chain: { wants: ['response-body-chunk'], responseBody: STREAM },
+    script: (event) =>
+      (event as Chunk).data.includes(0x62) ? { decision: { kind: 'block', status: 403 } } : undefined,
+  })
+  const socket = await connection(to.port)
+  socket.resume()
+  const error = new Promise<NodeJS.ErrnoException>((resolve) => socket.once('error', resolve))
+  socket.write('GET / HTTP/1.0\r\nHost: h\r\n\r\n')
+  assert.equal((await error).code, 'ECONNRESET')
+})

@@ -154,7 +154,7 @@ const settings = fc.record({
 
 test('a pool answers as its model does through ten thousand random schedules', async () => {
   await fc.assert(
-    fc.asyncProperty(settings, fc.array(step, { maxLength: 40 }), async (options, schedule) => {
+    fc.asyncProperty(settings, fc.array(step, { maxLength: 25, size: 'max' }), async (options, schedule) => {
       const world = new World(options)
       await world.settle()
       for (const one of schedule) await one.run({}, world)
