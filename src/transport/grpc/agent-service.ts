@@ -5,15 +5,15 @@ import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
 import { CONTROL_STREAM_PATH, PROCESS_EVENT_PATH, PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
 import type { AgentLinks } from '../agent-end/agent-links.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import type { AgentEndOptions } from '../proxy-link.ts'
-import { MAX_MESSAGE_BYTES } from './grpc-options.ts'
 import type { GrpcHandler, GrpcRoutes } from './grpc-routes.ts'
 import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
 import { Http2ServerChannel } from './http2-server-channel.ts'
 import { respond } from './respond.ts'
 import { serveUnaryEvent } from './unary-event.ts'
 
-export const GRPC_TRAITS: LinkTraits = {
+export const GRPC_TRAITS: Omit<LinkTraits, 'maxMessageBytes'> = {
   transport: 'grpc',
   configureAck: 'pong',
   encodings: [],
@@ -30,13 +30,14 @@ export function agentServiceRoutes(
   clock: Clock = systemClock,
   limits: FrameLimits = {},
 ): GrpcRoutes {
-  const codec = grpcAgentCodec({ maxPayloadBytes: MAX_MESSAGE_BYTES, ...limits })
+  const maxMessageBytes = limits.maxPayloadBytes ?? MAX_MESSAGE_BYTES
+  const codec = grpcAgentCodec({ ...limits, maxPayloadBytes: maxMessageBytes })
   return new Map<string, GrpcHandler>([
     [
       PROCESS_STREAM_PATH,
       (stream, headers, peer) => {
         respond(stream)
-        const traits = { ...GRPC_TRAITS, metadata: metadataOf(headers) }
+        const traits = { ...GRPC_TRAITS, maxMessageBytes, metadata: metadataOf(headers) }
         links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
       },
     ],

@@ -39,5 +39,3 @@ export interface GrpcListenerOptions {
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 /** The same for all streams of one session. */
 export const SESSION_WINDOW_BYTES = 16 * 1024 * 1024
-/** Largest message accepted: what Unix-socket frames can carry, and more than the protocol's 10 MiB. */
-export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024 - 1

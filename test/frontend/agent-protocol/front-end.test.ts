@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { failureCodeOf } from '../../../src/core/agent-failure.ts'
 import { WeirError } from '../../../src/core/errors.ts'
 import type { AgentEvent, RequestHeadersEvent } from '../../../src/core/event.ts'
 import type { Probe, RequestFacts } from '../../../src/core/probe.ts'
@@ -8,7 +9,6 @@ import { AgentProtocolFrontEnd } from '../../../src/frontend/agent-protocol/fron
 import { BYPASS_TAG } from '../../../src/frontend/agent-protocol/verdict-reply.ts'
 import type { AgentPolicy } from '../../../src/proxy/agent-policy.ts'
 import { AgentChain, type Chain } from '../../../src/proxy/chain.ts'
-import { failureCodeOf } from '../../../src/sdk/agent-failure.ts'
 import { Bench } from '../../proxy/harness.ts'
 import { RecordingLink } from '../../support/recording-link.ts'
 import {
