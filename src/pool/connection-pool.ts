@@ -290,7 +290,10 @@ export class ConnectionPool implements ManagedPool {
 
   /** Why a caller with no wishes would not get a connection now; undefined: it would. */
   refusal(): Refusal | undefined {
-    return this.#drained === undefined ? this.#roster.refusal() : 'draining'
+    if (this.#drained !== undefined) return 'draining'
+    const refusal = this.#roster.refusal()
+    if (refusal === 'unavailable') this.#keeper?.hasten(this.#owner.now)
+    return refusal
   }
 
   #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {

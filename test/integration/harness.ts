@@ -44,6 +44,11 @@ export class Stage {
     return this.#start('brute', ['uds', path, mode])
   }
 
+  /** The same on gRPC; each event names its fault. `address` of the process has the port. */
+  bruteGrpc(): Promise<AgentProcess> {
+    return this.#start('brute-grpc', ['grpc', '127.0.0.1:0'])
+  }
+
   gate(...plans: readonly AgentPlan[]): Gate {
     const gate = new Gate(plans)
     this.#gates.push(gate)
