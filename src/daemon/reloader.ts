@@ -2,7 +2,7 @@ import { WeirError } from '../core/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problem.ts'
-import { FileWatch } from './reload.ts'
+import { FileWatch } from './file-watch.ts'
 import type { WeirSystem } from './system.ts'
 
 /** Parts of the configuration that are read at the start only. */
@@ -49,18 +49,17 @@ export class Reloader {
 
   async #reload(reason: string): Promise<void> {
     const { config: old } = this.#system
+    this.#watch.mark()
     const loaded = loadConfig(old.file)
     if (!loaded.isValid) {
       this.#refuse(loaded.problems.map(formatProblem))
       return
     }
     const { config } = loaded
+    this.#watch.follow(config.files)
     try {
-      /* What an apply waits for at its end (old pools that finish) must not hold up the next reload. */
-      const applied = this.#system.apply(config)
-      this.#watch.follow(config.files)
+      await this.#system.apply(config)
       this.#log.reconfigure(config.log)
-      await applied
     } catch (error) {
       this.#refuse([WeirError.from(error).message])
       return

@@ -1,17 +1,15 @@
 import { listenAdmin } from '../admin/server.ts'
 import type { ConfigStateView } from '../admin/views.ts'
-import { type Clock, systemClock } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
-import { type Random, systemRandom } from '../core/random.ts'
+import type { Random } from '../core/random.ts'
 import { TimerWheel } from '../core/timer-wheel.ts'
 import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
-import { fanOut } from '../telemetry/fan-out.ts'
 import type { Log } from '../telemetry/log.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
-import { createTraces } from '../telemetry/traces.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
-import { AgentSet } from './agents/agent-set.ts'
+import type { AgentSet } from './agents/agent-set.ts'
 import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
@@ -19,8 +17,8 @@ import { Listeners } from './listeners.ts'
 import { systemOperations } from './operations.ts'
 import { openReverse } from './reverse.ts'
 import { RouteBook } from './routes/route-book.ts'
-import { limitPlanOf, openStorage, type Storage } from './storage.ts'
-import { VERSION } from './version.ts'
+import { limitPlanOf, type Storage } from './storage.ts'
+import { makeParts, type SystemParts } from './system-parts.ts'
 
 export interface SystemOptions {
   readonly log: Log
@@ -49,6 +47,8 @@ export class WeirSystem {
   #book = new RouteBook([], () => {
     throw new WeirError('INTERNAL', 'an empty book of routes has no agents')
   })
+  /** Routes of before a reload, on which requests may still be open. */
+  readonly #oldBooks = new Set<RouteBook>()
   #drained: Promise<void> | undefined
 
   private constructor(config: Config, parts: SystemParts) {
@@ -79,14 +79,6 @@ export class WeirSystem {
   static async start(config: Config, options: SystemOptions): Promise<WeirSystem> {
     const parts = await makeParts(config, options)
     const system = new WeirSystem(config, parts)
-    parts.metricsSource.agents = () =>
-      system.agents.registry.snapshot().map(({ agent, active, available, inFlight, waiting }) => ({
-        agent,
-        connections: active,
-        availableConnections: available,
-        inFlight,
-        waiting,
-      }))
     try {
       await system.#open(options, parts.probe)
     } catch (error) {
@@ -116,17 +108,20 @@ export class WeirSystem {
   async apply(config: Config): Promise<void> {
     const prepared = await this.agents.prepare(config.agents, true)
     const book = new RouteBook(config.routes, prepared.chainAgent)
-    this.#frontEnds.checkRoutes(book)
-    this.storage.limiter.configure(limitPlanOf(config.agents))
+    try {
+      this.#frontEnds.checkRoutes(book)
+      this.storage.limiter.configure(limitPlanOf(config.agents))
+    } catch (error) {
+      prepared.abandon()
+      throw error
+    }
+    this.#useBook(book)
+    prepared.commit(() => this.#areOldBooksUnused())
     const gone = this.#config.agents.filter(({ name }) => !prepared.entries.has(name))
-    const leaving = prepared.commit()
-    this.#book = book
-    this.#frontEnds.setRoutes(book)
     this.#config = config
     this.#loadedAt = this.clock.wallMs()
     this.#refused = []
     this.metrics.configReloaded(true, this.#loadedAt)
-    await leaving
     for (const { name } of gone) await this.metrics.forget(name)
   }
 
@@ -139,8 +134,7 @@ export class WeirSystem {
   /** Puts a drained agent back. @throws WeirError NOT_FOUND */
   undrain(agent: string): void {
     if (!this.agents.undrain(agent)) return
-    this.#book = new RouteBook(this.#config.routes, (name) => this.agents.chainAgent(name))
-    this.#frontEnds.setRoutes(this.#book)
+    this.#useBook(new RouteBook(this.#config.routes, (name) => this.agents.chainAgent(name)))
   }
 
   /**
@@ -155,8 +149,7 @@ export class WeirSystem {
   async #open(options: SystemOptions, probe: Probe): Promise<void> {
     const config = this.#config
     const prepared = await this.agents.prepare(config.agents, false)
-    this.#book = new RouteBook(config.routes, prepared.chainAgent)
-    this.#frontEnds.setRoutes(this.#book)
+    this.#useBook(new RouteBook(config.routes, prepared.chainAgent))
     this.storage.limiter.configure(limitPlanOf(config.agents))
     const { admin } = config.listen
     if (admin !== undefined) {
@@ -172,11 +165,23 @@ export class WeirSystem {
       )
     }
     await openReverse(config.listen, this.listeners, new ReverseAdmission(this.agents, probe), this.clock)
-    void prepared.commit()
+    prepared.commit(() => true)
     if (options.waitForAgentsMs > 0) await this.agents.whenReady(options.waitForAgentsMs)
     await this.#frontEnds.open(this.listeners)
     this.#state = 'serving'
     this.metrics.configReloaded(true, this.#loadedAt)
+  }
+
+  #useBook(book: RouteBook): void {
+    this.#oldBooks.add(this.#book)
+    this.#book = book
+    this.#frontEnds.setRoutes(book)
+  }
+
+  /** Every request that began on earlier routes has ended, so that their pools can go. */
+  #areOldBooksUnused(): boolean {
+    for (const book of this.#oldBooks) if (book.isUnused) this.#oldBooks.delete(book)
+    return this.#oldBooks.size === 0
   }
 
   async #drain(timeoutMs: number): Promise<void> {
@@ -186,45 +191,9 @@ export class WeirSystem {
     if (delayMs > 0) await new Promise<void>((resolve) => void this.clock.setTimer(delayMs, resolve))
     const deadline = this.clock.now() + timeoutMs
     await this.#frontEnds.drain(timeoutMs)
-    await this.agents.registry.drain(Math.max(deadline, this.clock.now()))
+    await this.agents.close(Math.max(deadline, this.clock.now()))
     await this.listeners.close()
     this.#wheel.close()
     await this.storage.close()
   }
-}
-
-interface SystemParts {
-  readonly clock: Clock
-  readonly probe: Probe
-  readonly metrics: Metrics
-  readonly storage: Storage
-  readonly agents: AgentSet
-  readonly metricsSource: { agents: Parameters<typeof createMetrics>[0]['source']['agents'] }
-}
-
-async function makeParts(config: Config, options: SystemOptions): Promise<SystemParts> {
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? systemRandom
-  /* The pools exist only after the probe that counts them. */
-  const metricsSource: SystemParts['metricsSource'] = { agents: () => [] }
-  const metrics = createMetrics({ version: VERSION, source: { agents: () => metricsSource.agents() } })
-  const traces = createTraces(VERSION, clock)
-  const onError = (error: unknown): void =>
-    options.log.probe.notice?.('error', `an internal error was survived: ${WeirError.from(error).message}`, {
-      stack: error instanceof Error ? error.stack : undefined,
-    })
-  const probe = fanOut([options.log.probe, metrics.probe, ...(traces === undefined ? [] : [traces])], onError)
-  let agents: AgentSet | undefined
-  const storage = await openStorage(
-    config.storage,
-    clock,
-    probe,
-    (agent) => agents?.entries.get(agent)?.config.sessions.idleTtlMs ?? 300_000,
-  )
-  agents = new AgentSet(
-    { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
-    () => config.drainTimeoutMs,
-    onError,
-  )
-  return { clock, probe, metrics, storage, agents, metricsSource }
 }

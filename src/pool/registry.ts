@@ -65,6 +65,23 @@ export class Registry {
     if (old !== undefined) await this.#leave(old, deadlineAt)
   }
 
+  /**
+   * Puts a started or new pool in the place of its namesake, or takes an agent out, and leaves what was there as it
+   * is: the caller drains it, once nothing uses it any more.
+   * @throws WeirError DRAINING after {@link drain}
+   */
+  swap(agent: string, pool: ManagedPool | undefined): ManagedPool | undefined {
+    this.#refuseWhenDraining()
+    const old = this.#pools.get(agent)
+    if (pool === undefined) this.#pools.delete(agent)
+    else {
+      this.#pools.set(agent, pool)
+      pool.start()
+      this.#schedule()
+    }
+    return old
+  }
+
   /** Takes an agent out, then lets it finish until `deadlineAt`. @throws WeirError NOT_FOUND */
   async remove(agent: string, deadlineAt: number): Promise<void> {
     const pool = this.#pools.get(agent)

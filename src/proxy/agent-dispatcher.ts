@@ -140,6 +140,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     if (this.#newest !== null) this.#newest.openPrev = scope
     this.#newest = scope
     this.#openRequests++
+    ;(scope.chain as AgentChain).openRequests++
   }
 
   #unlink(scope: RequestScope): void {
@@ -149,6 +150,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     scope.openPrev = null
     scope.openNext = null
     this.#openRequests--
+    ;(scope.chain as AgentChain).openRequests--
   }
 
   #pipelineOf(agent: ChainAgent): Pipeline {

@@ -36,6 +36,8 @@ export class AgentChain implements Chain {
   readonly members: readonly ChainAgent[]
   /** All agents asked at once instead of one after the other. */
   readonly isParallel: boolean
+  /** Requests that began on this chain and have not ended. Written by the dispatcher alone. */
+  openRequests = 0
   readonly requestBody: BodyPlan
   readonly responseBody: BodyPlan
   readonly #byKind: Readonly<Record<EventKind, readonly ChainAgent[]>>

@@ -1,9 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Probe } from '../core/probe.ts'
+import type { AgentSeries } from '../pool/agent-metrics.ts'
+import { renderAgentSeries } from './agent-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
 export interface MetricsSource {
   agents(): Iterable<AgentGauges>
+  /** What agents report of themselves. */
+  reported(): Iterable<AgentSeries>
 }
 
 export interface AgentGauges {
@@ -119,7 +123,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   return {
     contentType: registry.contentType,
-    render: () => registry.metrics(),
+    render: async () => (await registry.metrics()) + renderAgentSeries(options.source.reported()),
     configReloaded(isSuccess, wallMs) {
       reloadSuccess.set(isSuccess ? 1 : 0)
       if (isSuccess) reloadTime.set(wallMs / 1000)

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { AgentView, ConnectionView, StatusView } from '../../src/admin/views.ts'
 import { allow, block } from '../../src/sdk/answer.ts'
+import { dialIn } from '../../src/sdk/dial-in.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Daemon, Place } from './harness.ts'
 
@@ -73,6 +75,30 @@ test('agents are added, changed and removed under load without one failed reques
   assert.deepEqual(await connectionIds(daemon, 'a'), before)
 })
 
+test('a request that began before a change is finished by the agents it began with, however long it takes', async (t) => {
+  const place = await Place.make(t)
+  await place.agent('late', { onResponseHeaders: () => allow().setResponseHeader('x-late', '1') })
+  const agents = (more: string): string =>
+    `{ late: { endpoint: "unix:./late.sock", events: [response-headers]${more} } }`
+  await place.configure(agents(''), 'late')
+  const daemon = await place.serve('--wait-for-agents', '5000')
+  const old = await connectionIds(daemon, 'late')
+  const slow = daemon.get('/?delay=3000')
+  await eventually('the request is open', async () => {
+    return (await viewOf<StatusView>(daemon, '/v1/status')).openRequests === 1
+  })
+  await place.configure(agents(', balance: p2c'), 'late')
+  await eventually('new connections are in use', async () => {
+    const now = await connectionIds(daemon, 'late')
+    return now.length > 0 && !now.some((id) => old.includes(id))
+  })
+  await place.configure(agents(', balance: random'), 'late')
+  await daemon.process.said(/configuration reloaded.*configuration reloaded/s)
+  const answer = await slow
+  assert.equal(answer.status, 200, answer.text)
+  assert.equal(answer.headers['x-late'], '1')
+})
+
 test('a bad file changes nothing: it is logged with its place and shown, and a good one heals', async (t) => {
   const place = await Place.make(t)
   await place.agent('a', marking('a'))
@@ -135,4 +161,32 @@ storage: { path: "${join(place.folder, 'weir.db')}" }
   await running.said(/"event":"serving"/)
   await put('..2', text('a'))
   await running.said(/configuration reloaded: the file changed/)
+})
+
+test('a token is rotated without touching the connections of its agent, and places stay bounded', async (t) => {
+  const place = await Place.make(t)
+  const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
+  const agents = (...tokens: string[]): string =>
+    `{ pii: { reverse: { tokenSha256s: [${tokens.map(hashOf).join(', ')}], maxConnections: 2 } } }`
+  await place.configure(agents('old'), 'pii')
+  const daemon = await place.serve()
+  const dial = (token: string, connections: number) => {
+    const agent = dialIn(`unix:${place.socket('agents')}`, { name: 'pii' }, { token, connections, probe: {} })
+    t.after(() => agent.close())
+    return agent
+  }
+  const first = dial('old', 3)
+  await daemon.process.said(/an agent that dialed in was refused: agent pii: 2 of 2 connections are open/)
+  const before = await connectionIds(daemon, 'pii')
+  assert.equal(before.length, 2)
+
+  await place.configure(agents('new'), 'pii')
+  await daemon.process.said(/configuration reloaded/)
+  assert.deepEqual(await connectionIds(daemon, 'pii'), before)
+  await first.close()
+  dial('old', 1)
+  await daemon.process.said(/refused: wrong token/)
+  dial('new', 1)
+  await daemon.untilReady()
+  assert.equal((await daemon.get('/')).status, 200)
 })

@@ -35,9 +35,10 @@ scenario(
     await Promise.all([stage.ready(closed), stage.ready(open)])
     let strays = 0
     for (const [fault, whenClosed, whenOpen, straysEach] of CASES) {
-      const options = { concurrency: COUNT, total: COUNT, mark: `fault=${fault}` }
+      const chain = whenClosed === 'TIMEOUT' ? 'judge' : 'patient judge'
+      const options = { concurrency: COUNT, total: COUNT, mark: `fault=${fault}`, chain }
       /* Sound requests side by side on the same connections. */
-      const sound = stage.load(closed, { concurrency: 5, total: 50 }).done
+      const sound = stage.load(closed, { concurrency: 5, total: 50, chain: 'patient judge' }).done
       const [denied, bypassed] = await Promise.all(
         [closed, open].map((gate) => stage.load(gate, options).done),
       )

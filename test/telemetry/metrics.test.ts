@@ -3,7 +3,11 @@ import { test } from 'node:test'
 import { type AgentGauges, createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 
 function metricsOver(agents: AgentGauges[] = []): Metrics {
-  return createMetrics({ version: '9.9.9', source: { agents: () => agents }, processMetrics: false })
+  return createMetrics({
+    version: '9.9.9',
+    source: { agents: () => agents, reported: () => [] },
+    processMetrics: false,
+  })
 }
 
 const CALL = {

@@ -6,7 +6,6 @@ import type { ChainAgent } from '../../proxy/agent-policy.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { newPool } from './new-pool.ts'
 import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
-import { whenIdle } from './when-idle.ts'
 
 /** One configured agent with what serves it. */
 export interface AgentEntry {
@@ -19,12 +18,16 @@ export interface AgentEntry {
 export interface PreparedAgents {
   readonly entries: ReadonlyMap<string, AgentEntry>
   readonly chainAgent: (name: string) => ChainAgent
-  /** Puts the change in force: old pools finish their work and leave. Resolves when they are gone. */
-  commit(): Promise<void>
+  /** Puts the change in force. Pools that are replaced or removed leave once `isUnused` says so. */
+  commit(isUnused: () => boolean): void
+  /** Forgets the change. */
+  abandon(): void
 }
 
 /** How long a change waits for new pools to have a connection, milliseconds: a down agent must not hold it up. */
 const READY_WITHIN_MS = 3000
+/** How often a pool that is to leave is looked at, milliseconds. */
+const LOOK_EVERY_MS = 100
 
 /** The agents of the configuration in force and their pools. */
 export class AgentSet {
@@ -32,6 +35,8 @@ export class AgentSet {
   readonly #around: PoolSurroundings
   readonly #drainTimeoutMs: () => number
   #entries: ReadonlyMap<string, AgentEntry> = new Map()
+  /** Pools that were replaced or removed and still serve requests that began on them. */
+  readonly #leaving = new Set<ManagedPool>()
 
   constructor(around: PoolSurroundings, drainTimeoutMs: () => number, onError: (error: unknown) => void) {
     this.registry = new Registry(around.clock, onError)
@@ -83,8 +88,19 @@ export class AgentSet {
         const { config, pool } = entries.get(name)!
         return { policy: policyOf(config), pool }
       },
-      commit: () => this.#commit(entries),
+      commit: (isUnused) => this.#commit(entries, isUnused),
+      abandon: () => {
+        for (const { pool } of fresh) void pool.drain(this.#around.clock.now())
+      },
     }
+  }
+
+  /** Ends every pool, all at once, under one deadline (clock milliseconds). */
+  async close(deadlineAt: number): Promise<void> {
+    await Promise.all([
+      this.registry.drain(deadlineAt),
+      ...[...this.#leaving].map((pool) => pool.drain(deadlineAt)),
+    ])
   }
 
   /** Takes an agent out of service. Its pool refuses; what is in flight ends. @throws WeirError NOT_FOUND */
@@ -104,7 +120,7 @@ export class AgentSet {
     if (!entry.isDrained) return false
     const pool = newPool(entry.config, this.#around, entry.pool)
     this.#set({ ...entry, pool, isDrained: false })
-    void this.registry.replace(pool, this.#deadline())
+    this.#swap(name, pool, () => true)
     return true
   }
 
@@ -121,29 +137,31 @@ export class AgentSet {
     )
   }
 
-  async #commit(entries: ReadonlyMap<string, AgentEntry>): Promise<void> {
+  #commit(entries: ReadonlyMap<string, AgentEntry>, isUnused: () => boolean): void {
     const before = this.#entries
     this.#entries = entries
-    const leaving: Promise<void>[] = []
     for (const [name, { config, pool, isDrained }] of entries) {
       const old = before.get(name)
-      if (old === undefined) this.registry.add(pool)
-      else if (old.pool !== pool)
-        leaving.push(this.#retire(old.pool, () => this.registry.replace(pool, this.#deadline())))
+      if (old?.pool !== pool) this.#swap(name, pool, isUnused)
       else if (!isDrained) adjust(pool, old.config, config)
     }
-    for (const [name, { pool }] of before)
-      if (!entries.has(name))
-        leaving.push(this.#retire(pool, () => this.registry.remove(name, this.#deadline())))
-    await Promise.all(leaving)
+    for (const name of before.keys()) if (!entries.has(name)) this.#swap(name, undefined, isUnused)
   }
 
-  /** Requests that began on a pool finish on it; only then it is told to close. */
-  async #retire(pool: ManagedPool, leave: () => Promise<void>): Promise<void> {
-    await whenIdle(pool, this.#around.clock, this.#drainTimeoutMs())
-    await leave().catch((error: unknown) => {
-      if (WeirError.from(error).code !== 'DRAINING') throw error
-    })
+  #swap(name: string, pool: ManagedPool | undefined, isUnused: () => boolean): void {
+    const old = this.registry.swap(name, pool)
+    if (old === undefined) return
+    const deadline = this.#deadline()
+    this.#leaving.add(old)
+    const look = (): void => {
+      const { clock } = this.#around
+      if (!isUnused() && clock.now() < deadline) {
+        clock.setTimer(LOOK_EVERY_MS, look)
+        return
+      }
+      void old.drain(Math.max(deadline, clock.now())).then(() => this.#leaving.delete(old))
+    }
+    look()
   }
 
   #set(entry: AgentEntry): void {

@@ -1,4 +1,4 @@
-import { ConnectionPool } from '../../pool/connection-pool.ts'
+import { makePool } from '../../pool/make-pool.ts'
 import type { ManagedPool } from '../../pool/managed-pool.ts'
 import type { PoolSurroundings } from '../../pool/pool-options.ts'
 import type { AgentConfig } from '../config/config.ts'
@@ -12,13 +12,14 @@ export function newPool(
   successorOf: ManagedPool | undefined,
 ): ManagedPool {
   const { origin } = agent
-  return new ConnectionPool({
+  return makePool({
     agent: agent.name,
     settings: poolSettingsOf(agent),
     around,
     config: { config: agent.config, version: undefined },
     nextDialer:
       origin.kind === 'dialed' ? (setup) => agentDialer(agent, origin, setup, around.clock) : undefined,
-    successorOf: successorOf instanceof ConnectionPool ? successorOf : undefined,
+    isExclusive: origin.kind === 'dialed' && origin.endpoint.kind === 'v1',
+    successorOf,
   })
 }

@@ -6,14 +6,14 @@ import type { RouteConfig } from '../config/config.ts'
 
 /** The routes in force, as each front end asks for them. Replaced as a whole at a reload. */
 export class RouteBook {
-  readonly chains: readonly Chain[]
+  readonly chains: readonly AgentChain[]
   readonly http: readonly HttpRoute[]
   readonly #byName: ReadonlyMap<string, Chain>
   readonly #byHost: ReadonlyMap<string, Chain>
   readonly fallback: Chain | undefined
 
   constructor(routes: readonly RouteConfig[], chainAgent: (name: string) => ChainAgent) {
-    const byName = new Map<string, Chain>()
+    const byName = new Map<string, AgentChain>()
     const byHost = new Map<string, Chain>()
     const http: HttpRoute[] = []
     let fallback: Chain | undefined
@@ -30,6 +30,11 @@ export class RouteBook {
     this.#byName = byName
     this.#byHost = byHost
     this.fallback = fallback
+  }
+
+  /** No request that began on these routes is open any more. */
+  get isUnused(): boolean {
+    return this.chains.every((chain) => chain.openRequests === 0)
   }
 
   named(name: string): Chain | undefined {

@@ -1,8 +1,8 @@
+import { FAILURE_TAG } from '../../core/agent-failure.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import { type AgentReply, type Audit, NO_AUDIT, reply } from '../../core/reply.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
-import { FAILURE_TAG } from '../../sdk/agent-failure.ts'
 
 /** Audit tag of a reply that some agent of the chain had no part in. */
 export const BYPASS_TAG = 'weir-bypass'

@@ -20,11 +20,21 @@ export class FileWatch {
     this.#onChange = onChange
   }
 
-  /** Watches these files, as they are now, instead of those before. */
+  /** Notes how the files are now. To be called before they are read: a change while they are is not missed then. */
+  mark(): void {
+    this.#content = contentOf(this.#files)
+  }
+
+  /** Watches these files from now on. */
   follow(files: readonly string[]): void {
+    const isSame = files.length === this.#files.length && files.every((file, at) => file === this.#files[at])
+    if (isSame) {
+      this.#changed()
+      return
+    }
     this.close()
     this.#files = files
-    this.#content = contentOf(files)
+    this.mark()
     for (const folder of new Set(files.map((file) => dirname(file)))) {
       try {
         const watcher = watch(folder, { persistent: false }, () => this.#changed())

@@ -1,0 +1,64 @@
+import { type Clock, systemClock } from '../core/clock.ts'
+import { WeirError } from '../core/errors.ts'
+import type { Probe } from '../core/probe.ts'
+import { type Random, systemRandom } from '../core/random.ts'
+import { fanOut } from '../telemetry/fan-out.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createTraces } from '../telemetry/traces.ts'
+import { AgentSet } from './agents/agent-set.ts'
+import type { Config } from './config/config.ts'
+import { openStorage, type Storage } from './storage.ts'
+import { VERSION } from './version.ts'
+
+/** What a system is made of before anything listens. */
+export interface SystemParts {
+  readonly clock: Clock
+  readonly probe: Probe
+  readonly metrics: Metrics
+  readonly storage: Storage
+  readonly agents: AgentSet
+}
+
+export interface PartsOptions {
+  readonly log: Log
+  readonly onReloadRequested: () => void
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** @throws WeirError STORAGE when the file cannot be used */
+export async function makeParts(config: Config, options: PartsOptions): Promise<SystemParts> {
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  /* Telemetry watches the agents, and they need it to be watched: whoever is made first sees nothing yet. */
+  let agents: AgentSet | undefined
+  const pools = () => [...(agents?.registry ?? [])]
+  const metrics = createMetrics({
+    version: VERSION,
+    source: {
+      agents: () =>
+        pools().map((pool) => {
+          const { agent, active, available, inFlight, waiting } = pool.snapshot()
+          return { agent, connections: active, availableConnections: available, inFlight, waiting }
+        }),
+      reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
+    },
+  })
+  const onError = (error: unknown): void =>
+    options.log.probe.notice?.('error', `an internal error was survived: ${WeirError.from(error).message}`, {
+      stack: error instanceof Error ? error.stack : undefined,
+    })
+  const traces = createTraces(VERSION, clock)
+  const probe = fanOut([options.log.probe, metrics.probe, ...(traces === undefined ? [] : [traces])], onError)
+  const sessionTtlMs = (agent: string): number =>
+    (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
+      .idleTtlMs ?? 0
+  const storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
+  agents = new AgentSet(
+    { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
+    () => config.drainTimeoutMs,
+    onError,
+  )
+  return { clock, probe, metrics, storage, agents }
+}
