@@ -60,8 +60,8 @@ export class Clients {
   }
 }
 
-/** One request; resolves whatever becomes of it. */
-export function exchangeWith(port: number, path: string, agent?: Agent): Promise<Exchange> {
+/** One request, on a connection of its own if no agent is given; resolves whatever becomes of it. */
+export function exchangeWith(port: number, path: string, agent: Agent | false = false): Promise<Exchange> {
   const n = ++lastN
   const startedAt = performance.now()
   return new Promise((resolve) => {

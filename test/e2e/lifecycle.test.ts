@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Place } from '../daemon/harness.ts'
 import { eventually } from '../support/eventually.ts'
+import type { RunningProcess } from '../support/running-process.ts'
 import { Clients, type Exchange, exchangeWith } from './clients.ts'
 import { startGuard } from './guard.ts'
 
@@ -155,10 +156,13 @@ storage: { path: ./shared.db }
 agents: { guard: { endpoint: unix:./guard.sock, limit: { ratePerSecond: 0, burst: ${burst} } } }
 routes: [{ match: { path: /* }, upstream: "${origin}", agents: [guard] }]
 `
-  await write(place, text('admin'))
-  const one = await place.serve('--wait-for-agents', '10000')
-  await write(place, text('other'))
-  const two = await place.serve('--wait-for-agents', '10000')
+  const start = async (name: string): Promise<{ process: RunningProcess; port: number }> => {
+    await writeFile(`${place.folder}/${name}.yaml`, text(name))
+    const process = place.weir('serve', '-c', `${name}.yaml`, '--wait-for-agents', '10000')
+    const [, port] = await process.said(/"option":"listen\.http","address":"127\.0\.0\.1:(\d+)"/)
+    return { process, port: Number(port) }
+  }
+  const [one, two] = await Promise.all([start('one'), start('two')])
   const exchanges = await Promise.all(
     Array.from({ length: 3 * burst }, (_, n) => exchangeWith(n % 2 === 0 ? one.port : two.port, '/')),
   )
@@ -173,8 +177,8 @@ routes: [{ match: { path: /* }, upstream: "${origin}", agents: [guard] }]
 
   const taken = {
     grpc: '"127.0.0.1:PORT"',
-    socket: 'unix:./admin-proxies.sock',
-    reverse: '[unix:./admin-agents.sock], grpc: "127.0.0.1:0"',
+    socket: 'unix:./one-proxies.sock',
+    reverse: '[unix:./one-agents.sock], grpc: "127.0.0.1:0"',
   }
   const [, port = ''] = await one.process.said(/"option":"listen\.grpc","address":"[^"]*:(\d+)"/)
   await Promise.all(
@@ -191,5 +195,5 @@ routes: [{ match: { path: /* }, upstream: "${origin}", agents: [guard] }]
       assert.match(third.output(), new RegExp(line))
     }),
   )
-  assert.equal((await one.admin('/healthz')).status, 200)
+  assert.equal((await exchangeWith(one.port, '/')).status, 429)
 })
