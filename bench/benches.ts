@@ -16,5 +16,8 @@ export const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   body: () => import('./body.ts'),
   memory: () => import('./memory.ts'),
   pick: () => import('./pick.ts'),
+  http: () => import('./http.ts'),
+  limiter: () => import('./limiter.ts'),
+  store: () => import('./store.ts'),
   encode: () => import('./encode.ts'),
 }

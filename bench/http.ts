@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
+import { startDaemon } from './http/daemon.ts'
 import { type HttpFigures, hasWrk, loadHere, loadWithWrk } from './http/load.ts'
 
 const HERE = join(dirname(fileURLToPath(import.meta.url)), 'http')
@@ -42,9 +43,43 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       })
       rows.push(...compare(name, results['ours']!, results['theirs']!))
     }
+    rows.push(...(await withAgents(upstream, theirs, load, rounds, seconds)))
     return { bench: 'http', rows }
   } finally {
     await Promise.all(processes.map((process_) => process_.stop()))
+  }
+}
+
+/** The daemon as it is shipped, metrics on: what one agent and what three agents leave of its throughput. */
+async function withAgents(
+  upstream: string,
+  theirs: string,
+  load: typeof loadHere,
+  rounds: number,
+  seconds: number,
+): Promise<Row[]> {
+  const daemon = await startDaemon(upstream)
+  try {
+    for (const url of [daemon.none, daemon.one, daemon.three]) await load(url, 1)
+    const results = await interleave(rounds, {
+      theirs: () => load(theirs, seconds),
+      none: () => load(daemon.none, seconds),
+      one: () => load(daemon.one, seconds),
+      three: () => load(daemon.three, seconds),
+    })
+    const against = (name: string, ours: string, base: string, goal: number): Row => {
+      const rate = (side: string): number[] => results[side]!.map(({ perSecond }) => perSecond)
+      const tail = median(results[ours]!.map(({ p99Ms }) => p99Ms))
+      const detail = { [ours]: median(rate(ours)), [base]: median(rate(base)), 'p99 ms': tail }
+      return row(name, pairedRatio(rate(ours), rate(base)), goal, detail)
+    }
+    return [
+      against('daemon without agents over the pass-through', 'none', 'theirs', 0.8),
+      against('daemon with one agent over none', 'one', 'none', 0.55),
+      against('daemon with the three demo agents over none (no goal)', 'three', 'none', 0),
+    ]
+  } finally {
+    await daemon.stop()
   }
 }
 

@@ -6,10 +6,23 @@ export interface StatusView {
   readonly state: 'starting' | 'serving' | 'draining'
   readonly isReady: boolean
   readonly openRequests: number
+  /** What measured load allows at agents; absent while it limits nothing. */
+  readonly load: LoadView | undefined
   readonly agents: { readonly total: number; readonly ready: number }
   readonly routes: number
   readonly listeners: readonly ListenerView[]
   readonly config: ConfigStateView
+}
+
+export interface LoadView {
+  readonly inFlight: number
+  readonly limit: number
+  /** Load against its targets; 1 is as much as is wanted. */
+  readonly pressure: number
+  /** The figure the pressure comes from, while it is 1 or more. */
+  readonly cause?: string | undefined
+  /** Requests refused so far. */
+  readonly refused: number
 }
 
 export interface ListenerView {

@@ -24,7 +24,13 @@ async function checkAgent(agent: AgentConfig): Promise<AgentCheck> {
     return { name, endpoint: 'reverse', isOk: true, detail: 'dials in; cannot be checked from here' }
   const endpoint = formatEndpoint(origin.endpoint)
   try {
-    const dialer = agentDialer(agent, origin, { config: agent.config, version: undefined }, systemClock)
+    const dialer = agentDialer(
+      agent,
+      origin,
+      { config: agent.config, version: undefined },
+      systemClock,
+      () => 0,
+    )
     const connection = await dialer.dial(new AbortController().signal)
     const { capabilities } = connection
     await connection.close()

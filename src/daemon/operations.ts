@@ -39,6 +39,7 @@ export function systemOperations(system: WeirSystem, log: Log, metrics: Metrics)
         state: system.state,
         isReady: readiness().every((check) => check.isOk),
         openRequests: system.dispatcher.openRequests,
+        load: system.load,
         agents: { total: views.length, ready: views.filter((agent) => agent.state === 'ready').length },
         routes: system.config.routes.length,
         listeners: system.listeners.views,

@@ -11,6 +11,7 @@ const FIXED = [
   'http',
   'storage',
   'maxOpenRequests',
+  'overload',
   'sessionKey',
   'drainTimeoutMs',
   'drainDelayMs',

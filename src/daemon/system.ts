@@ -6,6 +6,7 @@ import type { Probe } from '../core/probe.ts'
 import type { Random } from '../core/random.ts'
 import { TimerWheel } from '../core/timer-wheel.ts'
 import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
+import type { ConcurrencyFacts } from '../proxy/limits/concurrency-gate.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
@@ -14,6 +15,7 @@ import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
 import { Listeners } from './listeners.ts'
+import { MeasuredLoad } from './measured-load.ts'
 import { systemOperations } from './operations.ts'
 import { openReverse } from './reverse.ts'
 import { RouteBook } from './routes/route-book.ts'
@@ -40,6 +42,7 @@ export class WeirSystem {
   readonly metrics: Metrics
   readonly #frontEnds: FrontEnds
   readonly #wheel: TimerWheel
+  readonly #load: MeasuredLoad | undefined
   #config: Config
   #loadedAt: number
   #refused: readonly string[] = []
@@ -59,8 +62,15 @@ export class WeirSystem {
     this.metrics = parts.metrics
     this.agents = parts.agents
     this.#wheel = new TimerWheel(this.clock)
+    this.#load = config.overload && new MeasuredLoad(config.overload, this.clock)
     this.dispatcher = new AgentDispatcher(
-      { clock: this.clock, wheel: this.#wheel, probe: parts.probe, limits: parts.storage.limiter },
+      {
+        clock: this.clock,
+        wheel: this.#wheel,
+        probe: parts.probe,
+        limits: parts.storage.limiter,
+        overload: this.#load?.gate,
+      },
       { maxOpenRequests: config.maxOpenRequests },
     )
     this.#frontEnds = new FrontEnds({
@@ -123,6 +133,11 @@ export class WeirSystem {
     this.#refused = []
     this.metrics.configReloaded(true, this.#loadedAt)
     for (const { name } of gone) await this.metrics.forget(name)
+  }
+
+  /** What the measured load allows; undefined while it limits nothing. */
+  get load(): ConcurrencyFacts | undefined {
+    return this.#load?.gate.facts
   }
 
   /** Notes that a newer configuration was not taken. */
@@ -194,6 +209,7 @@ export class WeirSystem {
     await this.agents.close(Math.max(deadline, this.clock.now()))
     await this.listeners.close()
     this.#wheel.close()
+    this.#load?.stop()
     await this.storage.close()
   }
 }

@@ -10,7 +10,7 @@ import { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
 import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
-import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
+import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
 import { PoolCounters } from './pool-counters.ts'
@@ -290,7 +290,10 @@ export class ConnectionPool implements ManagedPool {
 
   /** Why a caller with no wishes would not get a connection now; undefined: it would. */
   refusal(): Refusal | undefined {
-    return this.#drained === undefined ? this.#roster.refusal() : 'draining'
+    if (this.#drained !== undefined) return 'draining'
+    const refusal = this.#roster.refusal()
+    if (refusal === 'unavailable') this.#keeper?.hasten(this.#owner.now)
+    return refusal
   }
 
   #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {
@@ -352,6 +355,16 @@ export class ConnectionPool implements ManagedPool {
     this.#room.release(connection)
   }
 
+  /**
+   * What the end of a lease says of the agent as a whole. Failures of a connection that is ejected already are its own
+   * while another one serves: what was in flight on one dead connection fails at once and would open the breaker.
+   */
+  #evidence(live: LiveConnection, outcome: LeaseOutcome): LeaseOutcome {
+    const isFailure = outcome === 'timeout' || outcome === 'bad-reply'
+    if (!isFailure || live.health.trialAt === undefined) return outcome
+    return this.#roster.ready.some((other) => other !== live && other.isUsable) ? 'cancelled' : outcome
+  }
+
   #slotHost(nextDialer: NextDialer): SlotHost {
     const { clock, random, probe } = this.#around
     const { reconnect, dialTimeoutMs, stableAfterMs } = this.#settings
@@ -394,9 +407,9 @@ export class ConnectionPool implements ManagedPool {
       get waiting() {
         return room.size
       },
-      onReleased: (_live, outcome, elapsedMs) => {
+      onReleased: (live, outcome, elapsedMs) => {
         this.#counters.countRelease(outcome, owner.now)
-        this.#breaker.settle(outcome, elapsedMs, owner.now)
+        this.#breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
       onEjected: () => void this.#counters.ejections++,

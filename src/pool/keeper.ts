@@ -1,5 +1,8 @@
 import { Slot, type SlotHost } from './slot.ts'
 
+/** Least time between two dials out of turn, milliseconds: the rate at which an agent that is down is bothered. */
+const HASTEN_MS = 1000
+
 /**
  * Holds a pool at its target size: one slot per connection, all dialling in parallel. One more slot exists
  * while a connection that is due to retire is being replaced.
@@ -9,6 +12,8 @@ export class Keeper {
   #slots: Slot[] = []
   #replacement: { readonly old: Slot; readonly spare: Slot } | undefined
   #isStopped = false
+  /** Clock milliseconds of the last dial out of turn. */
+  #hastenedAt = Number.NEGATIVE_INFINITY
 
   /** `target`: connections to keep, >= 1. Dialling starts with {@link start}. */
   constructor(host: SlotHost, target: number) {
@@ -46,6 +51,18 @@ export class Keeper {
     const { old } = this.#replacement
     this.#take(old, slot)
     return old
+  }
+
+  /**
+   * A caller found no connection at all: one slot dials out of its turn, at most once per second. Pauses grow for as
+   * long as an outage lasts, but once the agent is back its callers must not wait them out.
+   */
+  hasten(now: number): void {
+    if (now - this.#hastenedAt < HASTEN_MS) return
+    const slot = this.#slots.find(({ state }) => state === 'waiting')
+    if (slot === undefined) return
+    this.#hastenedAt = now
+    slot.dial()
   }
 
   /** The connection of a slot died. */

@@ -1,3 +1,4 @@
+import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
@@ -153,6 +154,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
   onReply(reply: AgentReply): void {
     this.isPending = false
+    const failure = failureCodeOf(reply)
+    if (failure !== undefined) {
+      this.fail(new WeirError(failure, `agent ${this.policy.name} failed: ${failureText(reply)}`))
+      return
+    }
     const flaw = flawOf(reply, this.event)
     if (flaw !== undefined) {
       this.fail(new WeirError('PROTOCOL_ERROR', `agent ${this.policy.name}: ${flaw}`))

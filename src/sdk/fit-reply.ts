@@ -1,8 +1,8 @@
+import { failureReply } from '../core/agent-failure.ts'
 import { WeirError } from '../core/errors.ts'
 import type { AgentReply, BodyMutation } from '../core/reply.ts'
 import { OUR_PROXY_ID } from '../transport/agent-end/encoding-choice.ts'
 import type { ProxyLink } from '../transport/proxy-link.ts'
-import { failureReply } from './agent-failure.ts'
 import { GUARDRAIL_RESPONSE } from './guardrail-result.ts'
 import type { WorkKind } from './served-request.ts'
 

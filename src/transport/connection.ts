@@ -60,27 +60,33 @@ export interface Connection {
   /** One event at a time: a second `send` before the reply throws. Legacy v1 framing only. */
   readonly isExclusive: boolean
 
+  /** What the agent said before, its end included, is told in this call. */
   observe(observer: ConnectionObserver): void
 
   /**
    * Encodes the event and queues its bytes for this tick's write. Synchronous.
-   * @throws WeirError with `sent: false` (CONNECTION_LOST, TOO_LARGE, INVALID_ARGUMENT) when no byte was taken;
-   *   the connection stays usable unless it was closed already.
+   * @throws WeirError with `sent: false` (CONNECTION_LOST, TOO_LARGE, INVALID_ARGUMENT, CONFLICT) when no byte
+   *   was taken; the connection stays usable unless it was closed already.
    */
   send(event: AgentEvent, pending: PendingReply): void
 
-  /** Forgets a pending: its late reply will be stray. Returns false when it was not waiting here. */
+  /**
+   * Forgets a pending: its late reply will be stray. Returns false when it was not waiting here. Replies carry no
+   * mark but their id, so until the late reply has come, another `send` of the same id throws CONFLICT (`sent:
+   * false`); an exclusive connection, whose replies carry no id at all, is closed instead.
+   */
   abandon(pending: PendingReply): boolean
 
   /** Tells the agent to stop working on a request. Advisory, no answer. No-op where the wire has no cancel. */
   cancel(correlationId: string, reason: CancelReason): void
 
-  /** Round trip in milliseconds. Rejects with TIMEOUT or CONNECTION_LOST. */
+  /** Round trip in milliseconds; 0 where the wire has no ping. Rejects with TIMEOUT or CONNECTION_LOST. */
   ping(timeoutMs: number): Promise<number>
 
   /**
    * Pushes a configuration and waits for its acknowledgement.
    * Rejects with PERMISSION_DENIED when the agent refuses (its reason in the message), TIMEOUT, CONNECTION_LOST.
+   * Over gRPC a refusal ends the connection: the protocol has no other way to say it.
    */
   configure(config: unknown, version: string | undefined, timeoutMs: number): Promise<void>
 

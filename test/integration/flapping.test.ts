@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually.ts'
 import { RECOVERY_MS, scenario } from './harness.ts'
 import { tally } from './load.ts'
 
-const ROUNDS = 4
+const ROUNDS = 3
 /** What the agent does, not a wait for anything: it dies this long after it was first heard. */
 const LIFE_MS = 300
 

@@ -11,10 +11,11 @@ scenario(
     const proxy = stage.path('proxy')
     const names = ['uds', 'grpc', 'judge'] as const
     const grpc = await stage.judge('grpc', '127.0.0.1:0')
+    const policy = { timeoutMs: 500 }
     const gate = stage.gate(
-      { name: 'uds', address: stage.path(), pool: POOL, connectTimeoutMs: 250 },
-      { name: 'grpc', address: grpc.address, pool: POOL, connectTimeoutMs: 250 },
-      { name: 'judge', pool: POOL },
+      { name: 'uds', address: stage.path(), pool: POOL, connectTimeoutMs: 250, policy },
+      { name: 'grpc', address: grpc.address, pool: POOL, connectTimeoutMs: 250, policy },
+      { name: 'judge', pool: POOL, policy },
     )
     await gate.listen(`unix:${proxy}`)
     const agents = [

@@ -44,13 +44,26 @@ for (const kind of ['uds', 'grpc'] as const) {
 scenario('an open breaker refuses at once, without asking the agent', async (stage) => {
   const agent = await stage.judge('uds', stage.path())
   const pool = { breaker: { openMs: 60_000 } }
-  const gate = stage.gate({ address: stage.path(), pool, policy: { timeoutMs: 2000 } })
+  const gate = stage.gate({ address: stage.path(), pool, policy: { timeoutMs: 700 } })
   await stage.ready(gate)
   await agent.ask('hold')
   const hanging = stage.load(gate, { concurrency: 5, total: 5 })
   await hanging.done
   const refused = await gate.ask()
   assert.equal(refused.what, 'UNAVAILABLE')
-  assert.ok(refused.latencyMs < 1000, `the refusal took ${refused.latencyMs} ms`)
+  assert.ok(refused.latencyMs < 700, `the refusal took ${refused.latencyMs} ms`)
   assert.equal(await agent.ask('seen'), '5')
+})
+
+scenario('one connection that hangs is ejected, and the others go on serving', async (stage) => {
+  await stage.brute('mute-first')
+  const pool = { health: { pauseMs: 60_000 } }
+  const gate = stage.gate({ address: stage.path(), pool, policy: { timeoutMs: 1500 } })
+  await stage.ready(gate)
+  const counts = tally(await stage.load(gate, { concurrency: 200, total: 200 }).done)
+  assert.deepEqual(counts, { allow: 150, TIMEOUT: 50 })
+  const after = await stage.load(gate, { concurrency: 50, total: 300 }).done
+  assert.deepEqual(tally(after), { allow: 300 })
+  assert.deepEqual(gate.books.breaker, [], 'the failures of one connection are not the agent')
+  assert.equal(gate.snapshot().ejections, 1)
 })

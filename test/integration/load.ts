@@ -12,7 +12,7 @@ export interface LoadOptions {
   readonly concurrency: number
   /** Requests in all. Default: until {@link Load.stop}. */
   readonly total?: number
-  /** An agent's name, or `all`. */
+  /** See {@link Gate.ask}. */
   readonly chain?: string
   readonly mark?: string
 }

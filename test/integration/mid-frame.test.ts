@@ -38,12 +38,12 @@ scenario(
       heartbeatMs: 200,
       breaker: { consecutiveFailures: 1000, minimumVolume: 1000 },
     }
-    const gate = stage.gate({ address: stage.path(), pool })
+    const gate = stage.gate({ address: stage.path(), pool, policy: { timeoutMs: 300 } })
     await stage.ready(gate)
     assert.equal((await gate.ask('fault=endless')).what, 'TIMEOUT')
     await eventually('the connection is given up', () => gate.snapshot().lost === 1, 6000)
     await eventually('it is replaced', () => gate.snapshot().available === 2)
-    const after = await stage.load(gate, { concurrency: 10, total: 40 }).done
+    const after = await stage.load(gate, { concurrency: 10, total: 40, chain: 'patient judge' }).done
     assert.deepEqual(tally(after), { allow: 40 })
   },
 )

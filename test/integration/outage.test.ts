@@ -32,3 +32,19 @@ for (const kind of ['uds', 'grpc'] as const) {
     },
   )
 }
+
+scenario(
+  'callers do not wait out the pauses between dials: the first one who asks has the agent dialed',
+  async (stage) => {
+    const agent = await stage.judge('uds', stage.path())
+    /* As after hours of outage: nobody would dial again for at least fifteen seconds. */
+    const reconnect = { initialMs: 30_000, maxMs: 30_000 }
+    const gate = stage.gate({ address: stage.path(), pool: { reconnect } })
+    await stage.ready(gate)
+    await agent.kill()
+    await eventually('every connection failed to come back', () => gate.books.dialsFailed >= 4)
+    await stage.judge('uds', stage.path())
+    await stage.recovers(gate)
+    await stage.ready(gate)
+  },
+)

@@ -25,7 +25,7 @@ scenario('answers after the deadline are strays: counted, and given to nobody', 
   for (const gate of [closed, open])
     await eventually('every late answer came and was a stray', () => gate.books.strays === BURST)
   await recovering
-  const after = await stage.load(closed, { concurrency: 20, total: 200 }).done
+  const after = await stage.load(closed, { concurrency: 20, total: 200, chain: 'patient judge' }).done
   assert.deepEqual(tally(after), { allow: 200 })
   assert.equal(closed.books.strays, BURST)
   assert.equal(closed.snapshot().lost, 0)

@@ -85,6 +85,15 @@ describe('limiter whose store is out of reach', () => {
     assert.equal(await admitted(setup.limiter, 50), 9)
   })
 
+  it('asks the store again as soon as a late answer shows that it is there', async () => {
+    const setup = setUp({ rules: [rule(0, 10)] })
+    await runIntoTimeout(setup)
+    assert.equal(setup.limiter.stats.store.isFailing, true)
+    setup.store.mode = 'steady'
+    await turns()
+    assert.equal(setup.limiter.stats.store.isFailing, false)
+  })
+
   it('never spends what an answer after the timeout grants', async () => {
     const setup = setUp({ rules: [rule(0, 10)] })
     await setup.limiter.start()

@@ -16,7 +16,7 @@ import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
 import { v1Dialer } from '../../src/transport/v1/v1-dialer.ts'
 import { V1Agent } from '../conformance/support/v1-agent.ts'
 import { ask, HANDSHAKE } from '../support/asking.ts'
-import { eventually } from '../support/eventually.ts'
+import { eventually as within } from '../support/eventually.ts'
 import { hints, NotingWaiter } from '../support/pool-fixture.ts'
 import { type RunningProcess, startProcess } from '../support/running-process.ts'
 import { requestHeaders } from '../support/sample-events.ts'
@@ -24,6 +24,10 @@ import { temporaryFolder } from '../support/temp-folder.ts'
 
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'agent-program.js')
 const around = { clock: systemClock, random: systemRandom, probe: {} }
+
+/** Processes start and stop here, beside other tests. */
+const eventually = (what: string, condition: () => boolean | Promise<boolean>): Promise<void> =>
+  within(what, condition, 20_000)
 
 /** Asks one event through the pool, as the pipeline does. */
 async function asked(pool: ConnectionPool, id: string, uri = '/'): Promise<string> {
@@ -86,9 +90,9 @@ test('a real agent that stops running is found by its heartbeats and taken back 
   const pool = poolFor(t, path, { connections: 2, heartbeatMs: 1000 })
   await eventually('two connections', () => pool.snapshot().available === 2)
   agent.child.kill('SIGSTOP')
-  await eventually('both are dropped', () => pool.snapshot().lost >= 2, 10_000)
+  await eventually('both are dropped', () => pool.snapshot().lost >= 2)
   agent.child.kill('SIGCONT')
-  await eventually('an answer', async () => (await asked(pool, 'again')) === 'allow', 10_000)
+  await eventually('an answer', async () => (await asked(pool, 'again')) === 'allow')
 })
 
 test('a drain over real sockets lets the agent answer before it hangs up', async (t) => {

@@ -106,3 +106,23 @@ test('connections to an agent that says it is draining are replaced, without a s
   })
   assert.ok(fixture.dialer.attempts - before <= 24, `${fixture.dialer.attempts - before} dials in a minute`)
 })
+
+test('a connection that dies while its successor is dialled leaves its place to the successor', async () => {
+  const fixture = await startedPool({ connections: 1, maxConnectionUses: 1 })
+  const { dialer, pool, lease } = fixture
+  lease().release('replied', 1)
+  dialer.answer = 'hang'
+  await seconds(fixture, 1)
+  assert.equal(dialer.attempts, 2)
+  dialer.alive[0]!.transitionTo('closed')
+  await fixture.pass(0)
+  assert.equal(dialer.attempts, 2)
+  dialer.waiting[0]!.succeed()
+  await fixture.pass(0)
+  assert.equal(dialer.alive.length, 1)
+  assert.equal(pool.snapshot().target, 1)
+  dialer.answer = 'succeed'
+  dialer.alive[0]!.transitionTo('closed')
+  await fixture.pass(0)
+  assert.equal(dialer.alive.length, 1)
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { failureReply } from '../../src/core/agent-failure.ts'
 import { WeirError } from '../../src/core/errors.ts'
 import type { EventKind } from '../../src/core/event.ts'
 import type { BypassReason } from '../../src/core/probe.ts'
@@ -85,6 +86,25 @@ test('what was not sent is tried on another connection, and the agent sees it on
   bench.pool('a').reply()
   assert.equal((await verdict).decision.kind, 'allow')
   assert.deepEqual(bench.pool('a').released, ['not-sent', 'replied'])
+})
+
+test("an agent's own failure follows its failure mode and is no decision", async () => {
+  const bench = new Bench()
+  const thrown = new WeirError('INTERNAL', 'rule set is broken')
+  for (const onFailure of ['open', 'closed'] as const) {
+    const scope = bench.open([bench.agent('a', { onFailure })])
+    const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+    bench.pool('a').sent[0]!.pending.onReply(failureReply(scope.correlationId, thrown))
+    const { decision, error, bypassed } = await verdict
+    assert.deepEqual(bench.pool('a').released, ['bad-reply'])
+    if (onFailure === 'open') {
+      assert.equal(decision.kind, 'allow')
+      assert.deepEqual(bypassed, [{ agent: 'a', reason: 'error' }])
+    } else {
+      assert.equal(error?.code, 'INTERNAL')
+      assert.match(error?.message ?? '', /rule set is broken/)
+    }
+  }
 })
 
 test('what may have been sent is never repeated', async () => {

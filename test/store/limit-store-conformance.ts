@@ -231,8 +231,9 @@ async function simulate(store: LimitStore, seed: number): Promise<number> {
         if (bucket.take(now, 1) === 'taken') spent.push({ beforeMs: now, afterMs: now })
       }
     } else {
-      const isReturn = action < 0.6
-      const give = isReturn ? bucket.giveBackAll(now) : 0
+      const isReturn = action < 0.75
+      const part = random() < 0.5 ? Number.POSITIVE_INFINITY : random() * burst
+      const give = isReturn ? bucket.giveBack(now, part) : 0
       const want = isReturn ? 0 : Math.max(0, bucket.wanted(now, random() * burst, random() * 1500))
       const least = isReturn ? 0 : Math.min(want, 1)
       const ahead = rate * random()

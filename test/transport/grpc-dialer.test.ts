@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { reply } from '../../src/core/reply.ts'
 import type { HandshakeOptions } from '../../src/transport/connection.ts'
 import { grpcDialer } from '../../src/transport/grpc/grpc-dialer.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
@@ -329,4 +330,23 @@ test('TLS is checked, and told apart from plaintext by the scheme alone', async 
     (await failureOf(() => listenGrpc(`127.0.0.1:${listener.port}`, agent.options))).code,
     'CONFLICT',
   )
+})
+
+test('limits on message sizes hold in both directions', async (t) => {
+  const agent = new ScriptedAgent()
+  agent.answer = (event, link) =>
+    link.reply(reply(event.correlationId, { kind: 'block', status: 403, body: 'x'.repeat(6000) }))
+  const listener = await listenGrpc('127.0.0.1:0', agent.options)
+  t.after(() => listener.close())
+  const limits = { maxPayloadBytes: 5000, maxSendBytes: 1000 }
+  const connection = await dial(`grpc://127.0.0.1:${listener.port}`, {}, { limits })
+  const big = { ...requestHeaders('c-1'), headers: ['x', 'y'.repeat(1000)] }
+  const error = await failureOf(() => ask(connection, big))
+  assert.equal(error.code, 'TOO_LARGE')
+  assert.equal(error.sent, false)
+  const observed = new Observed()
+  connection.observe(observed)
+  const lost = await failureOf(() => soon('the loss', ask(connection, requestHeaders('c-2')).outcome))
+  assert.equal(lost.code, 'CONNECTION_LOST')
+  assert.equal(observed.closed[0]?.code, 'TOO_LARGE')
 })

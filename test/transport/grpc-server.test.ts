@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { plainAllow, reply } from '../../src/core/reply.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
+import type { GrpcListenerOptions } from '../../src/transport/grpc/grpc-options.ts'
+import { endWithMessage } from '../../src/transport/grpc/respond.ts'
 import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import type { ProxyCodec } from '../../src/wire/codec.ts'
 import { grpcProxyCodec } from '../../src/wire/grpc/proxy-codec.ts'
@@ -33,8 +40,12 @@ const handshake = (of: ProxyCodec, out: ByteWriter): void =>
   )
 const ping = (of: ProxyCodec, out: ByteWriter): void => of.writePing(7, 1, out)
 
-async function served(t: TestContext, agent = new ScriptedAgent()): Promise<ClientHttp2Session> {
-  const listener = await listenGrpc('127.0.0.1:0', agent.options)
+async function served(
+  t: TestContext,
+  agent = new ScriptedAgent(),
+  options: GrpcListenerOptions = {},
+): Promise<ClientHttp2Session> {
+  const listener = await listenGrpc('127.0.0.1:0', agent.options, options)
   const session = connect(`http://127.0.0.1:${listener.port}`)
   session.on('error', () => {})
   t.after(async () => {
@@ -269,4 +280,22 @@ test('an agent stops reading while its proxy does not take the replies', async (
   call.stream.on('data', () => {})
   call.stream.resume()
   await eventually('everything is read in the end', () => agent.events.length === total, 10_000)
+})
+
+test('other services share the port', async (t) => {
+  const services = new Map([
+    [
+      '/other.Service/Echo',
+      (stream: ServerHttp2Stream) => stream.once('data', (chunk: Buffer) => endWithMessage(stream, chunk)),
+    ],
+  ])
+  const session = await served(t, new ScriptedAgent(), { services })
+  const call = new Call(session, '/other.Service/Echo')
+  const framed = Buffer.from('0000000003616263', 'hex')
+  call.stream.end(framed)
+  await eventually('the status', () => call.status !== undefined)
+  assert.equal(call.status, '0')
+  assert.deepEqual(call.received, framed)
+  const stream = new Call(session, `${SERVICE}/ProcessStream`)
+  await eventually('the headers', () => stream.headers !== undefined)
 })

@@ -17,6 +17,8 @@ import { ScriptedAgent } from '../conformance/support/scripted-agent.ts'
 import { HANDSHAKE } from '../conformance/support/transports.ts'
 import { PipeChannel } from './support/pipe-channel.ts'
 
+const maxMessageBytes = 1_000_000
+
 interface Wire {
   readonly name: string
   readonly proxy: () => ProxyCodec & Partial<SwitchableEncoding>
@@ -66,7 +68,12 @@ for (const wire of WIRES) {
         const channel = new PipeChannel()
         const codec = wire.proxy()
         codec.useEncoding?.(wire.encoding)
-        const traits = { transport: 'uds', configureAck: wire.configureAck, isExclusive: false } as const
+        const traits = {
+          transport: 'uds',
+          configureAck: wire.configureAck,
+          isExclusive: false,
+          maxMessageBytes,
+        } as const
         const connection = new MuxConnection(channel, codec, traits, { onFailed() {} }, systemClock, 65_536)
         connection.admit(new ScriptedAgent().capabilities)
         const observed = new Observed()
@@ -106,6 +113,7 @@ for (const wire of WIRES) {
           configureAck: wire.configureAck,
           encodings,
           greeting: 'handshake',
+          maxMessageBytes,
         } as const
         const link = new AgentLink(channel, wire.agent(), traits, agent.options, systemClock)
         const codec = wire.proxy()

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { AgentView, ConnectionView, LimitView, StatusView } from '../../admin/views.ts'
+import type { AgentView, ConnectionView, LimitView, LoadView, StatusView } from '../../admin/views.ts'
 import { EXIT } from '../exit-code.ts'
 import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
@@ -90,6 +90,7 @@ function statusText(status: StatusView): string {
     `weir ${status.version}, process ${status.pid}, up ${Math.round(status.uptimeMs / 1000)} s`,
     `state      ${status.state}${status.isReady ? '' : ', not ready'}`,
     `requests   ${status.openRequests} open`,
+    ...(status.load === undefined ? [] : [`load       ${loadLine(status.load)}`]),
     `agents     ${status.agents.ready} of ${status.agents.total} ready`,
     `routes     ${status.routes}`,
     ...status.listeners.map((listener) => `${listener.option.padEnd(10)} ${listener.address}`),
@@ -97,4 +98,8 @@ function statusText(status: StatusView): string {
     ...status.config.refused.map((problem) => `refused    ${problem}`),
   ]
   return lines.join('\n')
+}
+
+function loadLine({ inFlight, limit, pressure, refused }: LoadView): string {
+  return `${inFlight} of ${limit} in flight at agents, pressure ${pressure.toFixed(2)}, ${refused} refused`
 }

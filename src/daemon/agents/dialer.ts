@@ -11,12 +11,16 @@ import { VERSION } from '../version.ts'
 /** Time an agent has to accept its configuration, milliseconds: the protocol's minimum. */
 const CONFIG_TIMEOUT_MS = 5000
 
-/** The dialer of an agent's next connection, with the configuration it is to be given. */
+/**
+ * The dialer of an agent's next connection, with the configuration it is to be given. `rotation` counts the dials
+ * of this agent, so that the addresses of one name take turns.
+ */
 export function agentDialer(
   agent: AgentConfig,
   origin: AgentOrigin & { readonly kind: 'dialed' },
   setup: AgentSetup,
   clock: Clock,
+  rotation: () => number,
 ): Dialer {
   const handshake: HandshakeOptions = {
     proxyId: 'weir',
@@ -37,6 +41,7 @@ export function agentDialer(
         implementation: origin.implementation,
         tls: origin.tls,
         clock,
+        rotation,
       })
   }
 }

@@ -15,6 +15,8 @@ export function poolSettingsOf(agent: AgentConfig): PoolSettings {
     reconnect: agent.reconnect,
     dialTimeoutMs: agent.connectTimeoutMs + DIAL_SLACK_MS,
     maxConnectionAgeMs: agent.maxConnectionAgeMs,
+    maxConnectionUses: agent.maxConnectionUses,
+    maxEjectedShare: agent.maxEjectedShare,
     slowStartMs: agent.slowStartMs,
     heartbeatMs: agent.heartbeatMs,
     breaker: agent.breaker,
@@ -44,6 +46,7 @@ export function policyOf(agent: AgentConfig): AgentPolicy {
     onFailure: agent.onFailure,
     onPause: agent.onPause,
     flowWaitMs: agent.flowWaitMs,
+    hedgeAfterMs: agent.hedgeAfterMs,
     onLimit: agent.onLimit,
     body: agent.body,
   })

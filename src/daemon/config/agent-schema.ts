@@ -10,6 +10,8 @@ export const EVENT_NAMES = [
   'response-headers',
   'response-body',
   'request-complete',
+  'websocket-frame',
+  'guardrail-inspect',
 ] as const
 export type EventName = (typeof EVENT_NAMES)[number]
 
@@ -158,7 +160,7 @@ export const sharedShape = {
     'Events the agent is asked about. Default [request-headers].',
   ).optional(),
   connections: count(1, 256, 4, 'Connections held to a dialed agent. Default 4.').optional(),
-  balance: choice(STRATEGY_NAMES, 'How a connection is picked. Default least-in-flight.').optional(),
+  balance: choice(STRATEGY_NAMES, 'How a connection is picked. Default round-robin.').optional(),
   timeoutMs: durationMs(1000, 'Time an agent has for one event, waiting included. Default 1,000.').optional(),
   connectTimeoutMs: durationMs(5000, 'Time for dialing and the handshake. Default 5,000.').optional(),
   onFailure: choice(
@@ -168,6 +170,10 @@ export const sharedShape = {
   onPause: choice(
     ['closed', 'open', 'wait'],
     'The agent asked for a pause: deny, go on without it, or wait. Default closed.',
+  ).optional(),
+  hedgeAfterMs: durationMs(
+    50,
+    'A header event without an answer for this long is asked on a second connection too; the agent may see it twice. Default: never.',
   ).optional(),
   flowWaitMs: durationMs(100, 'How long onPause: wait waits at most. Default 100.').optional(),
   maxConcurrentPerConnection: count(
@@ -191,6 +197,18 @@ export const sharedShape = {
   maxConnectionAgeMs: durationMs(
     3_600_000,
     'Age at which a connection is replaced by a new one. Default: never.',
+  ).optional(),
+  maxConnectionUses: count(
+    1,
+    1_000_000_000,
+    1_000_000,
+    'Events after which a connection is replaced by a new one. Default: never.',
+  ).optional(),
+  maxEjectedShare: number(
+    0,
+    1,
+    0.5,
+    'Largest share of the connections that may be kept out for their failures at once. Default 0.5.',
   ).optional(),
   body: body.optional(),
 }

@@ -2,6 +2,7 @@ import type { BackoffOptions } from '../../core/backoff.ts'
 import type { EventKind } from '../../core/event.ts'
 import type { HttpFrontendOptions, SessionKeySource } from '../../frontend/http/options.ts'
 import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
+import type { AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
 import type { StrategyName } from '../../policy/picker.ts'
 import type { StoreFailurePolicy } from '../../proxy/limits/leased-buckets.ts'
 import type { LimitRule } from '../../proxy/limits/limit-rule.ts'
@@ -23,6 +24,8 @@ export interface Config {
   /** Milliseconds between not ready and closing the listeners. */
   readonly drainDelayMs: number
   readonly maxOpenRequests: number
+  /** Undefined: measured load limits nothing. */
+  readonly overload: AdaptiveLimitOptions | undefined
   readonly sessionKey: SessionKeySource | undefined
   readonly log: LogConfig
 }
@@ -94,6 +97,8 @@ export interface AgentConfig {
   readonly onFailure: 'closed' | 'open'
   readonly onPause: 'closed' | 'open' | 'wait'
   readonly flowWaitMs: number
+  /** Undefined: never. */
+  readonly hedgeAfterMs: number | undefined
   readonly maxConcurrentPerConnection: number
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
@@ -103,6 +108,9 @@ export interface AgentConfig {
   readonly heartbeatMs: number
   /** Infinity: never replaced for its age. */
   readonly maxConnectionAgeMs: number
+  /** Infinity: never replaced for its use. */
+  readonly maxConnectionUses: number
+  readonly maxEjectedShare: number
   readonly body: BodyConfig
   readonly limit: LimitRule | undefined
   /** What a limit or a ban does. */

@@ -1,6 +1,10 @@
 import type { SessionKeySource } from '../../frontend/http/options.ts'
+import { type AdaptiveLimitOptions, DEFAULT_TARGETS } from '../../policy/limits/adaptive-limit.ts'
 import type { LimitKey, LimitRule } from '../../proxy/limits/limit-rule.ts'
 import type { ConfigInput } from './schema.ts'
+
+/** Far above what one process keeps in flight at calm (hundreds), so that a start is not held back. */
+const INITIAL_IN_FLIGHT = 1000
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
 
@@ -29,6 +33,22 @@ export function sessionSource(text: string): SessionKeySource {
   const [from, name = ''] = text.split(':')
   if (from === 'header' || from === 'cookie') return { from, name }
   return { from: 'client-address' }
+}
+
+/** The limit starts low and finds its height: what is measured decides, not the start. */
+export function overloadLimit(overload: NonNullable<ConfigInput['overload']>): AdaptiveLimitOptions {
+  const min = overload.minInFlight ?? 50
+  const max = Math.max(min, overload.maxInFlight ?? 10_000)
+  return {
+    min,
+    max,
+    initial: Math.min(max, Math.max(min, INITIAL_IN_FLIGHT)),
+    targets: {
+      ...DEFAULT_TARGETS,
+      loopLagMs: overload.loopLagMs ?? DEFAULT_TARGETS.loopLagMs,
+      queueMs: overload.queueMs ?? DEFAULT_TARGETS.queueMs,
+    },
+  }
 }
 
 /** Without the options that were left out, so that they do not hide defaults. */

@@ -6,7 +6,7 @@ import type { Address, BindAddress, Endpoint } from './addresses.ts'
 import type { EventName } from './agent-schema.ts'
 import type { AgentConfig, AgentOrigin, Config, ReverseListenConfig, RouteConfig } from './config.ts'
 import type { OptionPath, Report } from './problem.ts'
-import { defined, limitRule, sessionSource } from './resolve-parts.ts'
+import { defined, limitRule, overloadLimit, sessionSource } from './resolve-parts.ts'
 import type { ConfigInput } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
@@ -17,6 +17,8 @@ const EVENT_KIND: Readonly<Record<EventName, EventKind>> = {
   'response-headers': 'response-headers',
   'response-body': 'response-body-chunk',
   'request-complete': 'request-complete',
+  'websocket-frame': 'websocket-frame',
+  'guardrail-inspect': 'guardrail-inspect',
 }
 
 /**
@@ -94,11 +96,12 @@ export function resolveConfig(
       origin: origin(name, agent),
       events: (agent.events ?? shared.events ?? ['request-headers']).map((event) => EVENT_KIND[event]),
       connections: agent.connections ?? shared.connections ?? 4,
-      balance: agent.balance ?? shared.balance ?? 'least-in-flight',
+      balance: agent.balance ?? shared.balance ?? 'round-robin',
       timeoutMs: agent.timeoutMs ?? shared.timeoutMs ?? 1000,
       connectTimeoutMs: agent.connectTimeoutMs ?? shared.connectTimeoutMs ?? 5000,
       onFailure: agent.onFailure ?? shared.onFailure ?? 'closed',
       onPause: agent.onPause ?? shared.onPause ?? 'closed',
+      hedgeAfterMs: agent.hedgeAfterMs ?? shared.hedgeAfterMs,
       flowWaitMs: agent.flowWaitMs ?? shared.flowWaitMs ?? 100,
       maxConcurrentPerConnection:
         agent.maxConcurrentPerConnection ?? shared.maxConcurrentPerConnection ?? 100,
@@ -112,6 +115,8 @@ export function resolveConfig(
       slowStartMs: agent.slowStartMs ?? shared.slowStartMs ?? 10_000,
       heartbeatMs: agent.heartbeatMs ?? shared.heartbeatMs ?? 10_000,
       maxConnectionAgeMs: agent.maxConnectionAgeMs ?? shared.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
+      maxConnectionUses: agent.maxConnectionUses ?? shared.maxConnectionUses ?? Number.POSITIVE_INFINITY,
+      maxEjectedShare: agent.maxEjectedShare ?? shared.maxEjectedShare ?? 0.5,
       body: {
         mode: agent.body?.mode ?? shared.body?.mode ?? 'stream',
         maxBytes: agent.body?.maxBytes ?? shared.body?.maxBytes ?? 1_048_576,
@@ -146,6 +151,7 @@ export function resolveConfig(
     drainDelayMs: input.drainDelayMs ?? 0,
     sessionKey: input.sessionKey === undefined ? undefined : sessionSource(input.sessionKey),
     maxOpenRequests: input.maxOpenRequests ?? 10_000,
+    overload: input.overload && overloadLimit(input.overload),
     log: { level: input.log?.level ?? 'info', sampleAllows: input.log?.sampleAllows ?? 1 },
     files,
   })

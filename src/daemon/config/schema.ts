@@ -158,6 +158,28 @@ export const configSchema = section(
       'Time between "not ready" and closing the listeners, for load balancers to notice. Default 0.',
     ).optional(),
     maxOpenRequests: count(1, 10_000_000, 10_000, 'Requests open at once. Default 10,000.').optional(),
+    overload: section(
+      {
+        minInFlight: count(
+          1,
+          1_000_000,
+          50,
+          'Requests at agents that are always allowed. Default 50.',
+        ).optional(),
+        maxInFlight: count(
+          1,
+          1_000_000,
+          10_000,
+          'Requests at agents that are never exceeded. Default 10,000.',
+        ).optional(),
+        loopLagMs: durationMs(
+          20,
+          'Lateness of the event loop that counts as full load. Default 20.',
+        ).optional(),
+        queueMs: durationMs(50, 'Wait for a connection that counts as full load. Default 50.').optional(),
+      },
+      'Refuse new requests while measured load is beyond these targets (503). Absent: off.',
+    ).optional(),
     log: section(
       {
         level: choice(

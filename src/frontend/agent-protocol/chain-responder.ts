@@ -1,14 +1,19 @@
+import { failureReply } from '../../core/agent-failure.ts'
 import type { CancelReason } from '../../core/agent-messages.ts'
 import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent, RequestHeadersEvent } from '../../core/event.ts'
+import {
+  type AgentEvent,
+  type BodyChunkEvent,
+  EVENT_KINDS,
+  type RequestHeadersEvent,
+} from '../../core/event.ts'
 import type { Probe } from '../../core/probe.ts'
 import { type AgentReply, plainAllow, reply } from '../../core/reply.ts'
 import type { Chain } from '../../proxy/chain.ts'
 import type { Dispatcher } from '../../proxy/dispatcher.ts'
 import type { RequestScope } from '../../proxy/request-scope.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
-import { failureReply } from '../../sdk/agent-failure.ts'
 import type { EventServer } from '../../sdk/event-server.ts'
 import type { Responder } from '../../sdk/responder.ts'
 import type { RequestEnd, ServedLink, Work } from '../../sdk/served-request.ts'
@@ -165,6 +170,9 @@ export class ChainResponder implements Responder<ProxiedRequest> {
       else if (event.kind === 'response-body-chunk') scope.responseBodyCommitted = true
     }
     if (this.#parts.probe.requestDone !== undefined) this.#report(event, verdict, scope, request)
+    /* Many proxies never tell that a request is complete: what no agent waits for is not kept open for it. */
+    if (event.kind === 'request-headers' && !wantsMore(scope.chain))
+      this.#parts.dispatcher.close(scope, undefined)
     return verdictReply(verdict, event, event.correlationId)
   }
 
@@ -207,6 +215,11 @@ function statusOf({ decision }: Verdict): number {
     default:
       return decision.status
   }
+}
+
+/** Some agent wants an event that comes after the request's headers. */
+function wantsMore(chain: Chain): boolean {
+  return EVENT_KINDS.some((kind) => kind !== 'request-headers' && kind !== 'configure' && chain.wants(kind))
 }
 
 function unknownRequest(event: AgentEvent): WeirError {

@@ -8,7 +8,10 @@ import type { ProxiedRequest } from './proxied-request.ts'
 export interface AgentProtocolOptions extends ChainResponderParts {
   /** Version of Weir, for handshakes. */
   readonly version: string
-  /** Requests known at once; the longest idle one gives way. Default 100,000. */
+  /**
+   * Requests known at once; the longest idle one gives way. Default 50,000: half of what the dispatcher admits, so that
+   * proxies that never complete their requests leave room for the other front ends.
+   */
   readonly maxRequests?: number | undefined
   /** Milliseconds without an event after which a request is over. Default 300,000. */
   readonly idleTtlMs?: number | undefined
@@ -27,7 +30,7 @@ export class AgentProtocolFrontEnd {
     const responder = new ChainResponder(options)
     this.#server = new EventServer(responder, {
       clock: options.clock,
-      maxRequests: options.maxRequests,
+      maxRequests: options.maxRequests ?? 50_000,
       idleTtlMs: options.idleTtlMs,
     })
     responder.attach(this.#server)

@@ -1,8 +1,9 @@
+import { FAILURE_TAG } from '../../core/agent-failure.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import { type AgentReply, type Audit, NO_AUDIT, reply } from '../../core/reply.ts'
+import { denialHeaders } from '../../proxy/limits/rate-limit-headers.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
-import { FAILURE_TAG } from '../../sdk/agent-failure.ts'
 
 /** Audit tag of a reply that some agent of the chain had no part in. */
 export const BYPASS_TAG = 'weir-bypass'
@@ -10,24 +11,20 @@ export const BYPASS_TAG = 'weir-bypass'
 /** What a chain decided, as the one agent that the proxy takes Weir for. */
 export function verdictReply(verdict: Verdict, event: AgentEvent, correlationId: string): AgentReply {
   const { error } = verdict
-  return reply(
-    correlationId,
-    error === undefined || verdict.decision.kind === 'block' ? verdict.decision : refusal(error),
-    {
-      requestHeaders: verdict.requestHeaders,
-      responseHeaders: verdict.responseHeaders,
-      routingMetadata: verdict.routingMetadata,
-      audit: auditOf(verdict),
-      needsMore: verdict.needsMore,
-      requestBodyMutation: event.kind === 'request-body-chunk' ? verdict.bodyMutation : undefined,
-      responseBodyMutation: event.kind === 'response-body-chunk' ? verdict.bodyMutation : undefined,
-      websocketDecision: frameDecision(verdict, event),
-    },
-  )
+  return reply(correlationId, error === undefined ? verdict.decision : refusal(error), {
+    requestHeaders: verdict.requestHeaders,
+    responseHeaders: verdict.responseHeaders,
+    routingMetadata: verdict.routingMetadata,
+    audit: auditOf(verdict),
+    needsMore: verdict.needsMore,
+    requestBodyMutation: event.kind === 'request-body-chunk' ? verdict.bodyMutation : undefined,
+    responseBodyMutation: event.kind === 'response-body-chunk' ? verdict.bodyMutation : undefined,
+    websocketDecision: frameDecision(verdict, event),
+  })
 }
 
 function refusal(error: WeirError): AgentReply['decision'] {
-  return { kind: 'block', status: error.httpStatus }
+  return { kind: 'block', status: error.httpStatus, headers: denialHeaders(error) }
 }
 
 /** Proxies read nothing but the WebSocket decision of a frame's reply, so a block must close there too. */

@@ -1,9 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import { WeirError } from '../../core/errors.ts'
-import type { Decision, HeaderOp } from '../../core/reply.ts'
+import type { Decision } from '../../core/reply.ts'
+import { denialHeaders } from '../../proxy/limits/rate-limit-headers.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
 import { fieldName, isGuarded } from './field-names.ts'
-import { applyOps, isFieldName, isFieldValue } from './header-list.ts'
+import { applyOps, isFieldName, isFieldValue, type OpObserver } from './header-list.ts'
 
 /** A response that Weir gives itself, instead of the upstream's. Content-length is left to the writer. */
 export interface Answer {
@@ -17,12 +18,12 @@ const TEXT = 'text/plain; charset=utf-8'
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
 /** What a refusal by an agent, or by a failure of one, looks like to the client. */
-export function answerOf(verdict: Verdict, correlationId: string, onSkipped: (op: HeaderOp) => void): Answer {
+export function answerOf(verdict: Verdict, correlationId: string, observer: OpObserver): Answer {
   const answer =
     verdict.error === undefined
       ? decided(verdict.decision, correlationId)
       : answerOfError(verdict.error, correlationId)
-  applyOps(answer.headers, verdict.responseHeaders, onSkipped)
+  applyOps(answer.headers, verdict.responseHeaders, observer)
   return answer
 }
 
@@ -32,17 +33,7 @@ export function answerOfError(
   correlationId: string,
   status: number = error.httpStatus,
 ): Answer {
-  const headers = ['content-type', 'application/json']
-  if (error.retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
-  }
-  if (error.limit !== undefined) {
-    headers.push('ratelimit-limit', String(error.limit.limit))
-    headers.push('ratelimit-remaining', String(error.limit.remaining))
-    if (error.limit.resetMs !== undefined) {
-      headers.push('ratelimit-reset', String(Math.ceil(error.limit.resetMs / 1000)))
-    }
-  }
+  const headers = ['content-type', 'application/json', ...denialHeaders(error)]
   const body = JSON.stringify({ error: error.code, message: error.message, correlationId })
   return { status, headers, body: `${body}\n` }
 }

@@ -10,7 +10,7 @@ import type { ClientRequest, ClientResponse, Peer, ResponseOwner } from './clien
 import { BYPASS_HEADER, CORRELATION_HEADER } from './field-names.ts'
 import { addForwarding, clientAddress, sessionKeyOf } from './forwarding.ts'
 import type { Front, LiveRoute } from './front.ts'
-import { applyOps, findField, removeField, setField } from './header-list.ts'
+import { applyOps, findField, type OpObserver, removeField, setField } from './header-list.ts'
 import { linger } from './lingering.ts'
 import { Outcome } from './outcome.ts'
 import { requestHeadersEvent } from './request-event.ts'
@@ -30,7 +30,7 @@ const MAX_BYPASS_HEADER = 1024
  * One request of a client and its response: asks the agents phase by phase, carries out what they say, and
  * reports how it went. The phases in order: request head, request body, upstream, response head, response body.
  */
-export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, WheelNode {
+export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, OpObserver, WheelNode {
   readonly request: ClientRequest
   readonly response: ClientResponse
   readonly route: LiveRoute
@@ -164,7 +164,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
   /** An agent, or the failure of one, refused. Replaces the response, or cuts it when its head is out. */
   deny(verdict: Verdict): void {
     this.outcome.denied(verdict)
-    this.#answer(answerOf(verdict, this.scope.correlationId, this.#skippedOp))
+    this.#answer(answerOf(verdict, this.scope.correlationId, this))
   }
 
   /** Something else went wrong. `status` differs from the code's own where the fault is the upstream's. */
@@ -179,7 +179,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     const { requestHeaders, responseHeaders } = verdict
     if (requestHeaders.length > 0) {
       if (isHeadSent || this.#call !== undefined) this.#tooLate('request')
-      else applyOps(this.fields, requestHeaders, this.#skippedOp)
+      else applyOps(this.fields, requestHeaders, this)
     }
     if (responseHeaders.length > 0) {
       if (this.#state !== 'open') this.#tooLate('response')
@@ -254,9 +254,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
       this.#switch(head.fields, socket)
       return
     }
-    socket.once('close', this.#upstreamSocketLost)
+    const onLost = (): void => {
+      this.fail(
+        new WeirError('CONNECTION_LOST', 'the upstream ended the connection after switching protocols'),
+      )
+    }
+    socket.once('close', onLost)
     void this.askResponseHead(status, head.fields).then((verdict) => {
-      socket.off('close', this.#upstreamSocketLost)
+      socket.off('close', onLost)
       if (this.#state !== 'open' || !this.accept(verdict)) {
         socket.destroy()
         return
@@ -289,18 +294,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     front.tunnels.add(this.#tunnel)
   }
 
-  readonly #upstreamSocketLost = (): void => {
-    this.fail(new WeirError('CONNECTION_LOST', 'the upstream ended the connection after switching protocols'))
-  }
-
   applyPendingResponseOps(fields: string[]): void {
     if (this.#responseOps === undefined) return
-    applyOps(fields, this.#responseOps, this.#skippedOp)
+    applyOps(fields, this.#responseOps, this)
     this.#responseOps = undefined
   }
 
   applyResponseOps(fields: string[], ops: readonly HeaderOp[]): void {
-    applyOps(fields, ops, this.#skippedOp)
+    applyOps(fields, ops, this)
   }
 
   /** The point of no return: after this a refusal can only cut the response. */
@@ -419,7 +420,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, W
     })
   }
 
-  readonly #skippedOp = (op: HeaderOp): void => {
+  opSkipped(op: HeaderOp): void {
     this.#front.probe.notice?.('warn', `an agent's operation on header "${op.name}" was left out`, {
       route: this.route.name,
       correlationId: this.scope.correlationId,

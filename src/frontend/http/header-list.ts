@@ -48,19 +48,20 @@ export function setField(fields: string[], name: string, value: string): void {
   if (!found) fields.push(name, value)
 }
 
+/** Hears of operations that were left out. An object, so that nobody makes a closure per request. */
+export interface OpObserver {
+  opSkipped(op: HeaderOp): void
+}
+
 /**
  * Applies an agent's operations in order. An operation whose name or value cannot stand in a header, or that
- * touches framing, is left out and handed to `onSkipped`.
+ * touches framing, is left out and told to the observer.
  */
-export function applyOps(
-  fields: string[],
-  ops: readonly HeaderOp[],
-  onSkipped: (op: HeaderOp) => void,
-): void {
+export function applyOps(fields: string[], ops: readonly HeaderOp[], observer: OpObserver): void {
   for (const op of ops) {
     const { name, role } = fieldName(op.name)
     if (!isFieldName(name) || isGuarded(role) || (op.op !== 'remove' && !isFieldValue(op.value))) {
-      onSkipped(op)
+      observer.opSkipped(op)
       continue
     }
     switch (op.op) {

@@ -44,15 +44,16 @@ export class TokenBucket {
   /** Tokens, > 0: the most that can be taken at once after a rest. */
   readonly burst: number
   readonly #perMs: number
-  #originMs: number
+  /* Fields that start as a fraction are written in place; others cost a new heap number per check (measured). */
+  #originMs = Number.NaN
   /** Everything below is spent, evaporated or somebody else's. */
-  #position: number
+  #position = Number.NaN
   /** Start of the stretch that `position` is in; refunds stop here. */
-  #floor: number
-  #ceiling: number
+  #floor = Number.NaN
+  #ceiling = Number.NaN
   /** The stretch after the present one, when somebody else got the places between; `nextTo` < 0: none. */
-  #nextFrom = 0
-  #nextTo = -1
+  #nextFrom = Number.NaN
+  #nextTo = Number.NEGATIVE_INFINITY
   #tail = Number.NEGATIVE_INFINITY
 
   /** Throws INVALID_ARGUMENT for a negative or infinite rate and for a burst that is not above 0. */
@@ -104,7 +105,7 @@ export class TokenBucket {
     const to = Math.max(this.#position, refilled) + cost
     if (to > refilled + this.burst + EPSILON) return false
     this.#position = to
-    this.#nextTo = -1
+    this.#nextTo = Number.NEGATIVE_INFINITY
     return true
   }
 
@@ -201,7 +202,7 @@ export class TokenBucket {
   /** As `giveBack` of all that is held. What is left of an older stretch lapses: others came after it. */
   giveBackAll(nowMs: number): number {
     const given = this.giveBack(nowMs, Number.POSITIVE_INFINITY)
-    this.#nextTo = -1
+    this.#nextTo = Number.NEGATIVE_INFINITY
     this.#ceiling = Math.min(this.#ceiling, this.#position)
     return given
   }
@@ -221,7 +222,7 @@ export class TokenBucket {
     this.#floor = from
     this.#position = Math.max(from, this.#position)
     this.#ceiling = to
-    this.#nextTo = -1
+    this.#nextTo = Number.NEGATIVE_INFINITY
   }
 
   #refilled(nowMs: number): number {
@@ -243,7 +244,6 @@ export class TokenBucket {
     if (this.#nextTo >= 0) {
       this.#nextFrom -= shift
       this.#nextTo -= shift
-      if (this.#nextTo < 0) this.#nextTo = -1
     }
   }
 

@@ -47,7 +47,7 @@ export class CachedBucket {
   /** Tokens taken since the last checkpoint. */
   spent = 0
   /** More tokens are asked for, ahead of need, once `spent` passes this. */
-  refillAt = 0
+  refillAt = Number.NEGATIVE_INFINITY
   /** Or once it is used after this instant: what is held evaporates. */
   refillAfterMs = Number.POSITIVE_INFINITY
 

@@ -28,6 +28,8 @@ const BATCH = 256
 const LATER_BATCH = 128
 /** Calls on their way for waiting checks; more are queued. */
 const URGENT_CALLS = 4
+/** A store that is slow now and then is not news each time. */
+const NOTICE_EVERY_MS = 10_000
 const TRIAL: Omit<LeaseAsk, 'atMs'> = {
   key: '\nweir-trial',
   rate: 1,
@@ -60,6 +62,8 @@ export class LeaseCourier {
   #isFailing = false
   #failures = 0
   #lastError: string | undefined
+  #isNoticed = false
+  #noticedAtMs = Number.NEGATIVE_INFINITY
   /** Buckets ever queued behind the waiting ones, and those of them that were answered. */
   #queued = 0
   #answered = 0
@@ -131,12 +135,7 @@ export class LeaseCourier {
 
   /** Asks a store that counts as out of reach for a write; success ends that state. */
   async tryAgain(): Promise<void> {
-    if (!this.#isFailing) return
-    const outcome = await this.#call([{ ...TRIAL, atMs: this.#clock.now() }])
-    if (outcome instanceof WeirError) return
-    this.#isFailing = false
-    this.#probe.notice?.('info', 'limit store answers again')
-    this.#pump()
+    if (this.#isFailing) await this.#call([{ ...TRIAL, atMs: this.#clock.now() }])
   }
 
   #settleNow(bucket: CachedBucket): void {
@@ -225,19 +224,24 @@ export class LeaseCourier {
   /** Never rejects; an answer after the timeout is dropped, which is safe: its tokens are debited, not spent. */
   #call(asks: readonly LeaseAsk[]): Promise<readonly LeaseGrant[] | WeirError> {
     return new Promise((resolve) => {
-      let isOver = false
-      const timer = this.#clock.setTimer(this.#timeoutMs, () =>
-        finish(new WeirError('STORAGE', `limit store gave no answer within ${this.#timeoutMs} ms`)),
-      )
-      const finish = (outcome: readonly LeaseGrant[] | WeirError): void => {
-        if (isOver) return
-        isOver = true
-        timer.cancel()
-        if (outcome instanceof WeirError) this.#fail(outcome)
-        resolve(outcome)
-      }
-      Promise.resolve(this.#store.settle(asks)).then(finish, (error: unknown) =>
-        finish(WeirError.from(error, 'STORAGE')),
+      const timer = this.#clock.setTimer(this.#timeoutMs, () => {
+        const error = new WeirError('STORAGE', `limit store gave no answer within ${this.#timeoutMs} ms`)
+        this.#fail(error)
+        resolve(error)
+      })
+      Promise.resolve(this.#store.settle(asks)).then(
+        (grants) => {
+          timer.cancel()
+          /* In time or not, it shows that the store answers. */
+          this.#recover()
+          resolve(grants)
+        },
+        (thrown: unknown) => {
+          timer.cancel()
+          const error = WeirError.from(thrown, 'STORAGE')
+          this.#fail(error)
+          resolve(error)
+        },
       )
     })
   }
@@ -247,9 +251,21 @@ export class LeaseCourier {
     this.#lastError = error.message
     if (this.#isFailing) return
     this.#isFailing = true
-    this.#probe.notice?.('error', `limit store is out of reach: ${error.message}`)
+    const now = this.#clock.now()
+    this.#isNoticed = now - this.#noticedAtMs >= NOTICE_EVERY_MS
+    if (this.#isNoticed) {
+      this.#noticedAtMs = now
+      this.#probe.notice?.('error', `limit store is out of reach: ${error.message}`)
+    }
     this.#abandonUrgent()
     this.#tellSettled()
+  }
+
+  #recover(): void {
+    if (!this.#isFailing) return
+    this.#isFailing = false
+    if (this.#isNoticed) this.#probe.notice?.('info', 'limit store answers again')
+    this.#schedule()
   }
 
   #abandonUrgent(): void {

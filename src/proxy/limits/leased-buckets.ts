@@ -25,6 +25,8 @@ export interface LeasedBucketsOptions {
   readonly storeTimeoutMs: number
 }
 
+/** Buckets queued for the store at once by a checkpoint: it takes as long as it takes, and nobody feels it. */
+const CHECKPOINT_STEP = 512
 /** Buckets that may wait to be given back. */
 const MOST_LEAVING = 100_000
 
@@ -112,11 +114,16 @@ export class LeasedBuckets {
   async checkpoint(): Promise<void> {
     const dirty = this.#dirty
     this.#dirty = []
-    for (const bucket of dirty) {
-      bucket.isDirty = false
-      if (bucket.isCached) this.courier.askLater(bucket)
+    let next = 0
+    while (next < dirty.length && !this.courier.isFailing) {
+      for (const end = Math.min(next + CHECKPOINT_STEP, dirty.length); next < end; next++) {
+        const bucket = dirty[next]!
+        bucket.isDirty = false
+        if (bucket.isCached) this.courier.askLater(bucket)
+      }
+      await this.courier.settled()
     }
-    await this.courier.settled()
+    for (; next < dirty.length; next++) this.#dirty.push(dirty[next]!)
     if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
   }
 

@@ -29,8 +29,6 @@ import { chooseEncoding } from './encoding-choice.ts'
 
 /** Bytes a handshake may have: it can carry a whole configuration. */
 const MAX_GREETING_BYTES = 1024 * 1024
-/** Largest message accepted, whatever the transport: what Unix-socket frames can carry. */
-const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 1
 /** Messages read ahead while a configuration is being applied. Proxies that wait for it send none. */
 const MAX_POSTPONED = 256
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000
@@ -46,6 +44,8 @@ export interface LinkTraits {
   readonly encodings: readonly Encoding[]
   /** Who speaks first: a proxy shakes hands; where the agent dials in, it registered and this answers. */
   readonly greeting: 'handshake' | RegistrationGreeting
+  /** Largest message accepted once the link is open, bytes. */
+  readonly maxMessageBytes: number
   /** What came with the stream, names in lower case; absent where the wire carries none. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
 }
@@ -279,7 +279,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     this.#proxyVersion = proxyVersion
     if (this.#state !== 'greeting') return
     this.#state = 'open'
-    this.#reader.setMaxPayloadBytes(MAX_PAYLOAD_BYTES)
+    this.#reader.setMaxPayloadBytes(this.#traits.maxMessageBytes)
     this.#deadline.cancel()
     this.#options.handler.onOpen(this)
   }

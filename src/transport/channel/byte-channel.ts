@@ -36,3 +36,6 @@ export interface ByteChannel {
   /** Drops the channel at once. `onClosed` follows. */
   destroy(reason?: WeirError): void
 }
+
+/** Largest message accepted by default, bytes: what Unix-socket frames can carry, and more than gRPC peers send. */
+export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024 - 1

@@ -1,23 +1,19 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
 import { CONTROL_STREAM_PATH, PROCESS_EVENT_PATH, PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
 import type { AgentLinks } from '../agent-end/agent-links.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import type { AgentEndOptions } from '../proxy-link.ts'
-import { MAX_MESSAGE_BYTES } from './grpc-options.ts'
-import { statusTrailers } from './grpc-status.ts'
+import type { GrpcHandler, GrpcRoutes } from './grpc-routes.ts'
+import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
 import { Http2ServerChannel } from './http2-server-channel.ts'
+import { respond } from './respond.ts'
 import { serveUnaryEvent } from './unary-event.ts'
 
-/** Serves one call. Content type and method were checked; response headers were not sent. */
-export type GrpcHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: string) => void
-
-/** Calls by path, as an HTTP/2 server hands them out. */
-export type GrpcRoutes = ReadonlyMap<string, GrpcHandler>
-
-export const GRPC_TRAITS: LinkTraits = {
+export const GRPC_TRAITS: Omit<LinkTraits, 'maxMessageBytes'> = {
   transport: 'grpc',
   configureAck: 'pong',
   encodings: [],
@@ -34,13 +30,14 @@ export function agentServiceRoutes(
   clock: Clock = systemClock,
   limits: FrameLimits = {},
 ): GrpcRoutes {
-  const codec = grpcAgentCodec({ maxPayloadBytes: MAX_MESSAGE_BYTES, ...limits })
+  const maxMessageBytes = limits.maxPayloadBytes ?? MAX_MESSAGE_BYTES
+  const codec = grpcAgentCodec({ ...limits, maxPayloadBytes: maxMessageBytes })
   return new Map<string, GrpcHandler>([
     [
       PROCESS_STREAM_PATH,
       (stream, headers, peer) => {
         respond(stream)
-        const traits = { ...GRPC_TRAITS, metadata: metadataOf(headers) }
+        const traits = { ...GRPC_TRAITS, maxMessageBytes, metadata: metadataOf(headers) }
         links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
       },
     ],
@@ -60,21 +57,13 @@ export function metadataOf(headers: Readonly<Record<string, unknown>>): Readonly
   return metadata
 }
 
-/** Response headers leave at once; the status follows in trailers (`wantTrailers`). */
-export function respond(stream: ServerHttp2Stream): void {
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-accept-encoding': 'identity' },
-    { waitForTrailers: true },
-  )
-}
-
 /**
  * The service has the caller of ControlStream report as if it were the agent, which no proxy does. It is kept
  * open for callers that expect it; what they say is read and dropped.
  */
 function acceptControlStream(stream: ServerHttp2Stream): void {
   respond(stream)
-  stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(0, '')))
+  stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
   stream.on('error', () => {})
   stream.once('end', () => stream.end())
   stream.resume()

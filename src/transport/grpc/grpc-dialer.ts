@@ -1,12 +1,13 @@
 import { systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { grpcProxyCodec } from '../../wire/grpc/proxy-codec.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import type { Dialer, HandshakeOptions } from '../connection.ts'
 import { parseEndpoint } from '../endpoint.ts'
 import { HandshakeDialer } from '../proxy-end/handshake-dialer.ts'
 import { connectGrpcJs } from './grpc-js-connect.ts'
-import { type GrpcDialerOptions, MAX_MESSAGE_BYTES } from './grpc-options.ts'
+import type { GrpcDialerOptions } from './grpc-options.ts'
 import { connectHttp2, type GrpcTarget } from './http2-connect.ts'
 
 /**
@@ -20,16 +21,17 @@ export function grpcDialer(
   options: GrpcDialerOptions = {},
 ): Dialer {
   const grpcTarget = targetOf(target, options)
+  const maxMessageBytes = options.limits?.maxPayloadBytes ?? MAX_MESSAGE_BYTES
   let turn = 0
   const rotation = options.rotation ?? ((): number => turn++)
   const connect = options.implementation === 'grpc-js' ? connectGrpcJs : connectHttp2
   return new HandshakeDialer(
     {
       endpoint: grpcTarget.endpoint,
-      traits: { transport: 'grpc', configureAck: 'pong', isExclusive: false },
+      traits: { transport: 'grpc', configureAck: 'pong', isExclusive: false, maxMessageBytes },
       versions: [2, 1],
       encodings: [],
-      codec: () => grpcProxyCodec({ maxPayloadBytes: MAX_MESSAGE_BYTES, ...options.limits }),
+      codec: () => grpcProxyCodec({ ...options.limits, maxPayloadBytes: maxMessageBytes }),
       connect: (signal) => connect(grpcTarget, rotation, options, signal),
     },
     handshake,

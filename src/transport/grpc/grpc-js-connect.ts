@@ -1,10 +1,10 @@
 import { Client, type ClientDuplexStream, credentials, status as grpcStatus, Metadata } from '@grpc/grpc-js'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
-import type { ChannelListener } from '../channel/byte-channel.ts'
+import { type ChannelListener, MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import type { TlsClientOptions } from '../tls-options.ts'
 import { GrpcJsChannel, lostCall } from './grpc-js-channel.ts'
-import { type GrpcDialerOptions, MAX_MESSAGE_BYTES } from './grpc-options.ts'
+import type { GrpcDialerOptions } from './grpc-options.ts'
 import { errorOfStatus } from './grpc-status.ts'
 import type { GrpcTarget } from './http2-connect.ts'
 
@@ -19,8 +19,9 @@ export async function connectGrpcJs(
   const client = new Client(hostPort(host, port), credentialsOf(tls), {
     /* Without it every connection to one address would share one TCP connection. */
     'grpc.use_local_subchannel_pool': 1,
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': options.limits?.maxPayloadBytes ?? MAX_MESSAGE_BYTES,
+    /* The codec has its own limit. */
+    'grpc.max_send_message_length': -1,
     'grpc.enable_retries': 0,
     ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
     ...(options.keepalive === undefined

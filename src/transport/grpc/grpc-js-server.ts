@@ -11,13 +11,13 @@ import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { AgentLink } from '../agent-end/agent-link.ts'
 import { AgentLinks } from '../agent-end/agent-links.ts'
-import type { ChannelListener } from '../channel/byte-channel.ts'
+import { type ChannelListener, MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import type { AgentEndOptions, Listener } from '../proxy-link.ts'
 import type { TlsServerOptions } from '../tls-options.ts'
 import { GRPC_TRAITS, metadataOf } from './agent-service.ts'
 import { GrpcJsChannel } from './grpc-js-channel.ts'
-import { type GrpcListenerOptions, MAX_MESSAGE_BYTES } from './grpc-options.ts'
+import type { GrpcListenerOptions } from './grpc-options.ts'
 
 const AGENT_SERVICE: ServiceDefinition = {
   ProcessStream: {
@@ -39,17 +39,18 @@ export async function listenGrpcJs(
 ): Promise<Listener> {
   const links = new AgentLinks()
   const clock = options.clock ?? systemClock
-  const codec = grpcAgentCodec({ maxPayloadBytes: MAX_MESSAGE_BYTES, ...options.limits })
+  const maxMessageBytes = options.limits?.maxPayloadBytes ?? MAX_MESSAGE_BYTES
+  const codec = grpcAgentCodec({ ...options.limits, maxPayloadBytes: maxMessageBytes })
   const server = new Server({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': -1,
   })
   server.addService(AGENT_SERVICE, {
     ProcessStream: (call: ServerDuplexStream<Buffer, Buffer>) => {
       /* grpc-js would hold the headers back until the first message. */
       call.sendMetadata(new Metadata())
       const peer = call.getPeer()
-      const traits = { ...GRPC_TRAITS, metadata: metadataOf(call.metadata.getMap()) }
+      const traits = { ...GRPC_TRAITS, maxMessageBytes, metadata: metadataOf(call.metadata.getMap()) }
       links.add(new AgentLink(new GrpcJsChannel(call, serverEnding(call), peer), codec, traits, agent, clock))
     },
   })

@@ -33,7 +33,7 @@ export async function listenGrpc(
     host,
     port,
     tls,
-    routes: new Map([...routes, [HEALTH_CHECK_PATH, serveHealthCheck]]),
+    routes: new Map([...routes, [HEALTH_CHECK_PATH, serveHealthCheck], ...(options.services ?? [])]),
     clock,
     closeCalls: () => links.closeAll(),
   })

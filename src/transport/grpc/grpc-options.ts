@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import type { TlsClientOptions, TlsServerOptions } from '../tls-options.ts'
+import type { GrpcRoutes } from './grpc-routes.ts'
 
 /** `http2` is the fast one; `grpc-js` is the reference it is tested against. */
 export type GrpcImplementation = 'http2' | 'grpc-js'
@@ -29,6 +30,8 @@ export interface GrpcListenerOptions {
   readonly implementation?: GrpcImplementation
   readonly tls?: TlsServerOptions | undefined
   readonly limits?: FrameLimits | undefined
+  /** More calls to serve on the same port, by path. `http2` only. */
+  readonly services?: GrpcRoutes | undefined
   readonly clock?: Clock
 }
 
@@ -36,5 +39,3 @@ export interface GrpcListenerOptions {
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 /** The same for all streams of one session. */
 export const SESSION_WINDOW_BYTES = 16 * 1024 * 1024
-/** Largest message accepted: what Unix-socket frames can carry, and more than the protocol's 10 MiB. */
-export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024 - 1

@@ -1,8 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { AGENT_SERVICE_NAME } from '../../wire/grpc/service.ts'
-import { respond } from './agent-service.ts'
-import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
-import { endWithStatus } from './unary-event.ts'
+import { GRPC_STATUS } from './grpc-status.ts'
+import { endWithMessage, endWithStatus } from './respond.ts'
 
 export const HEALTH_CHECK_PATH = '/grpc.health.v1.Health/Check'
 
@@ -26,11 +25,7 @@ export function serveHealthCheck(stream: ServerHttp2Stream): void {
     if (service === undefined) endWithStatus(stream, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
     else if (service !== '' && service !== AGENT_SERVICE_NAME)
       endWithStatus(stream, GRPC_STATUS.notFound, `unknown service ${service}`)
-    else {
-      respond(stream)
-      stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
-      stream.end(SERVING)
-    }
+    else endWithMessage(stream, SERVING)
   })
 }
 

@@ -51,6 +51,7 @@ export async function connectHttp2(
       ':path': PROCESS_STREAM_PATH,
       'content-type': 'application/grpc',
       te: 'trailers',
+      'grpc-accept-encoding': 'identity',
       'user-agent': 'weir',
     },
     { endStream: false },

@@ -12,10 +12,10 @@ import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
 import { bindPort, hostPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
 import { serverTls, type TlsServerOptions } from '../tls-options.ts'
-import type { GrpcRoutes } from './agent-service.ts'
 import { SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
+import type { GrpcRoutes } from './grpc-routes.ts'
 import { GRPC_STATUS, isGrpcType } from './grpc-status.ts'
-import { endWithStatus } from './unary-event.ts'
+import { endWithStatus } from './respond.ts'
 
 /** Calls at once on one connection of one proxy; more wait at the client. */
 const MAX_STREAMS = 1024

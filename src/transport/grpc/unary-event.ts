@@ -13,7 +13,7 @@ import type { AgentReply } from '../../core/reply.ts'
 import { ByteWriter } from '../../wire/byte-writer.ts'
 import type { AgentCodec, HandshakeRequest, ProxyMessageSink } from '../../wire/codec.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
-import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
+import { endWithMessage, endWithStatus } from './respond.ts'
 
 let lastId = 0
 
@@ -142,11 +142,7 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
     const out = new ByteWriter()
     encode(out)
     this.#isAnswered = true
-    const stream = this.#stream
-    if (stream.destroyed) return
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
-    stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
-    stream.end(out.bytes.subarray(0, out.end))
+    endWithMessage(this.#stream, out.bytes.subarray(0, out.end))
   }
 
   #invalid(message: string): void {
@@ -167,15 +163,4 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
     if (!wasAnswered) handler.onCancel(this.#event.correlationId, 'client-disconnect', this)
     handler.onClosed(this, new WeirError('CONNECTION_LOST', `${this.peer} ended its call`))
   }
-}
-
-/** Ends a call whose response headers were not sent: headers and status in one frame. */
-export function endWithStatus(stream: ServerHttp2Stream, status: number, message: string): void {
-  if (stream.destroyed || stream.headersSent) return
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc+proto', ...statusTrailers(status, message) },
-    { endStream: true },
-  )
-  /* What the client still sends is read and dropped, so that the status is not lost to a reset. */
-  stream.resume()
 }

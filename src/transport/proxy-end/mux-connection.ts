@@ -35,6 +35,8 @@ export interface ConnectionTraits {
   readonly configureAck: 'reply' | 'pong'
   /** One event at a time; such a wire has neither ping nor cancel. */
   readonly isExclusive: boolean
+  /** Largest message accepted once the connection is admitted, bytes. */
+  readonly maxMessageBytes: number
 }
 
 /** The agent's first message, before which nothing else is accepted. A throw fails the connection. */
@@ -44,9 +46,6 @@ export interface Greeting {
   /** The connection ended before it was admitted. */
   readonly onFailed: (reason: WeirError) => void
 }
-
-/** Largest message accepted, whatever the transport: what Unix-socket frames can carry. */
-const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 1
 
 let lastId = 0
 
@@ -139,7 +138,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   admit(capabilities: AgentCapabilities): void {
     this.#capabilities = capabilities
     this.#greeting = undefined
-    this.#reader.setMaxPayloadBytes(MAX_PAYLOAD_BYTES)
+    this.#reader.setMaxPayloadBytes(this.#traits.maxMessageBytes)
   }
 
   /** Appends frames that belong to no event: handshake, registration response, ping. */

@@ -3,6 +3,7 @@ import type { Clock, TimerHandle } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { RegistrationRequest } from '../../wire/codec.ts'
 import { udsProxyCodec } from '../../wire/uds/proxy-codec.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import { type ConnectionTraits, MuxConnection } from '../proxy-end/mux-connection.ts'
 import { chooseOffered } from './encoding-extension.ts'
@@ -14,7 +15,12 @@ const PROTOCOL_VERSION = 2
 /** The origin's wording; one text for every reason that an outsider could learn from. */
 export const REGISTRATION_REJECTED = 'Invalid message format: Registration rejected'
 
-const TRAITS: ConnectionTraits = { transport: 'reverse', configureAck: 'reply', isExclusive: false }
+const TRAITS: ConnectionTraits = {
+  transport: 'reverse',
+  configureAck: 'reply',
+  isExclusive: false,
+  maxMessageBytes: MAX_MESSAGE_BYTES,
+}
 
 /** One socket on its way from accepted to admitted, under a deadline and a byte cap. */
 export class Registration {

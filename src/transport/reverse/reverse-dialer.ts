@@ -4,6 +4,7 @@ import { WeirError } from '../../core/errors.ts'
 import type { Encoding, RegistrationResponse } from '../../wire/codec.ts'
 import { udsAgentCodec } from '../../wire/uds/agent-codec.ts'
 import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import { hostPort } from '../channel/socket-listener.ts'
@@ -90,7 +91,13 @@ function register(
       resolve(link)
     }
     const greeting = { onResponse, onFailed: reject }
-    const traits: LinkTraits = { transport: 'reverse', configureAck: 'reply', encodings, greeting }
+    const traits: LinkTraits = {
+      transport: 'reverse',
+      configureAck: 'reply',
+      encodings,
+      greeting,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+    }
     const link = new AgentLink(channel, codec, traits, agent, clock)
     const drop = (): void => link.destroy(signal.reason as WeirError)
     if (signal.aborted) drop()

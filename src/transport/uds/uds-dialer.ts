@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Encoding } from '../../wire/codec.ts'
 import { udsProxyCodec } from '../../wire/uds/proxy-codec.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import type { Dialer, HandshakeOptions } from '../connection.ts'
@@ -18,7 +19,12 @@ export function udsDialer(path: string, handshake: HandshakeOptions, options: Ud
   return new HandshakeDialer(
     {
       endpoint,
-      traits: { transport: 'uds', configureAck: 'reply', isExclusive: false },
+      traits: {
+        transport: 'uds',
+        configureAck: 'reply',
+        isExclusive: false,
+        maxMessageBytes: MAX_MESSAGE_BYTES,
+      },
       versions: [2],
       encodings: options.encodings ?? ['json'],
       codec: () => udsProxyCodec(),

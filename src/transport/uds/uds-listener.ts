@@ -3,6 +3,7 @@ import type { Encoding } from '../../wire/codec.ts'
 import { udsAgentCodec } from '../../wire/uds/agent-codec.ts'
 import { AgentLink } from '../agent-end/agent-link.ts'
 import { AgentLinks } from '../agent-end/agent-links.ts'
+import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import type { SocketMode } from '../channel/socket-file.ts'
 import { listenSockets } from '../channel/socket-listener.ts'
@@ -29,7 +30,13 @@ export function listenUds(
     address: { kind: 'unix', path },
     mode: options.mode,
     onSocket: (socket, peer) => {
-      const traits = { transport: 'uds', configureAck: 'reply', encodings, greeting: 'handshake' } as const
+      const traits = {
+        transport: 'uds',
+        configureAck: 'reply',
+        encodings,
+        greeting: 'handshake',
+        maxMessageBytes: MAX_MESSAGE_BYTES,
+      } as const
       links.add(new AgentLink(new SocketChannel(socket, peer), udsAgentCodec(), traits, agent, clock))
     },
     closeAccepted: () => links.closeAll(),

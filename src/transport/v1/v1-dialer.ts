@@ -14,7 +14,12 @@ import { SocketChannel } from '../channel/socket-channel.ts'
 import type { Connection, Dialer, HandshakeOptions } from '../connection.ts'
 import { type ConnectionTraits, MuxConnection } from '../proxy-end/mux-connection.ts'
 
-const TRAITS: ConnectionTraits = { transport: 'v1', configureAck: 'reply', isExclusive: true }
+const TRAITS: ConnectionTraits = {
+  transport: 'v1',
+  configureAck: 'reply',
+  isExclusive: true,
+  maxMessageBytes: V1_MAX_PAYLOAD_BYTES,
+}
 
 export interface V1DialerOptions {
   /** Our name for the agent, which its configure event carries: this wire has no handshake to learn it from. */

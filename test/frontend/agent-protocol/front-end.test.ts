@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { failureCodeOf } from '../../../src/core/agent-failure.ts'
 import { WeirError } from '../../../src/core/errors.ts'
 import type { AgentEvent, RequestHeadersEvent } from '../../../src/core/event.ts'
 import type { Probe, RequestFacts } from '../../../src/core/probe.ts'
@@ -8,7 +9,6 @@ import { AgentProtocolFrontEnd } from '../../../src/frontend/agent-protocol/fron
 import { BYPASS_TAG } from '../../../src/frontend/agent-protocol/verdict-reply.ts'
 import type { AgentPolicy } from '../../../src/proxy/agent-policy.ts'
 import { AgentChain, type Chain } from '../../../src/proxy/chain.ts'
-import { failureCodeOf } from '../../../src/sdk/agent-failure.ts'
 import { Bench } from '../../proxy/harness.ts'
 import { RecordingLink } from '../../support/recording-link.ts'
 import {
@@ -232,6 +232,21 @@ test('when too many requests are open, the longest idle one gives way', async ()
   assert.equal(failureCodeOf(link.replies.at(-1)!), 'AFFINITY_LOST')
   await send(requestHeaders('d'), requestHeaders('e'), requestHeaders('f'))
   assert.equal(failureCodeOf(link.replyTo('f')), 'OVERLOADED')
+})
+
+test('a request whose chain wants no more than its headers is not kept open, and its later events pass', async () => {
+  const { link, send, pool, dispatcher } = setUp({ policy: { events: new Set(['request-headers']) } })
+  await send(requestHeaders('a'))
+  assert.equal(dispatcher.openRequests, 1)
+  pool.reply()
+  await turn()
+  assert.equal(dispatcher.openRequests, 0)
+  await send(bodyChunk('a', 'x'), responseHeaders('a'), requestComplete('a'))
+  assert.deepEqual(
+    link.replies.map((reply) => reply.decision.kind),
+    ['allow', 'allow', 'allow', 'allow'],
+  )
+  assert.equal(pool.sent.length, 0)
 })
 
 test('a draining process refuses new requests with 503', async () => {

@@ -159,9 +159,8 @@ const CELLS: readonly Cell[] = [
     status: 429,
     headers: {
       'retry-after': '1',
-      'ratelimit-limit': '10',
-      'ratelimit-remaining': '0',
-      'ratelimit-reset': '3',
+      'ratelimit-policy': '"r";q=10;w=2',
+      ratelimit: '"r";r=0;t=3',
     },
   },
 ]

@@ -10,7 +10,7 @@ const [, path = '', firstMode = 'answer'] = process.argv.slice(2)
 const sockets = new Set<Socket>()
 let mode = firstMode
 let seen = 0
-let connected = 0
+let first: Socket | undefined
 
 function frame(type: number, payload: unknown): Buffer {
   const body = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload))
@@ -62,7 +62,10 @@ function reply({ id, uri }: Asked, decision: unknown): Buffer {
 /** What each mode does to one event. */
 const onEvent: Readonly<Record<string, (socket: Socket, asked: Asked) => void>> = {
   answer: (socket, asked) => socket.write(reply(asked, 'allow')),
-  mute: () => undefined,
+  /** Events of one connection go unanswered, those of the others do not. */
+  'mute-first': (socket, asked) => {
+    if (socket !== first) socket.write(reply(asked, 'allow'))
+  },
   stuck: (socket, asked) => socket.write(reply(asked, 'allow')),
   /** Answers after the deadline, whatever it is told meanwhile. */
   late: (socket, asked) => setTimeout(() => socket.write(reply(asked, 'allow')), 400),
@@ -90,12 +93,12 @@ const onEvent: Readonly<Record<string, (socket: Socket, asked: Asked) => void>> 
   unknown: (socket, asked) => socket.write(reply(asked, 'perhaps')),
 }
 
-function onFrame(socket: Socket, index: number, type: number, payload: Buffer): void {
+function onFrame(socket: Socket, type: number, payload: Buffer): void {
   switch (type) {
     case 0x01:
       if (mode === 'silent') return
       socket.write(ACCEPTED)
-      if (mode === 'stuck' && index === 1) socket.pause()
+      if (mode === 'stuck' && socket === first) socket.pause()
       return
     case 0x41: {
       const { sequence } = JSON.parse(payload.toString()) as { sequence: number }
@@ -116,7 +119,7 @@ function onFrame(socket: Socket, index: number, type: number, payload: Buffer): 
 }
 
 const server = createServer((socket) => {
-  const index = ++connected
+  first ??= socket
   let held = Buffer.alloc(0)
   sockets.add(socket)
   socket.on('error', () => undefined)
@@ -128,7 +131,7 @@ const server = createServer((socket) => {
       if (end > held.length) return
       const one = held.subarray(0, end)
       held = held.subarray(end)
-      onFrame(socket, index, one[4]!, one.subarray(5))
+      onFrame(socket, one[4]!, one.subarray(5))
     }
   })
 })

@@ -1,5 +1,5 @@
-import { ERROR_CODES, type ErrorCode, WeirError } from '../core/errors.ts'
-import { type AgentReply, reply } from '../core/reply.ts'
+import { ERROR_CODES, type ErrorCode, WeirError } from './errors.ts'
+import { type AgentReply, reply } from './reply.ts'
 
 /** Audit tag of every reply that stands for a failure and not for a decision. */
 export const FAILURE_TAG = 'agent-error'
@@ -22,9 +22,16 @@ export function failureAudit(code: ErrorCode, message: string): AgentReply['audi
   return { tags: [FAILURE_TAG], ruleIds: [], reasonCodes: [code], custom: { agent_error: message } }
 }
 
+/** What a failure reply says for people. */
+export function failureText(reply: AgentReply): string {
+  const text = reply.audit.custom['agent_error']
+  return typeof text === 'string' ? text : 'no reason given'
+}
+
 /** The error code of a reply made by {@link failureReply}; undefined for a decision. */
 export function failureCodeOf(reply: AgentReply): ErrorCode | undefined {
-  if (!reply.audit.tags.includes(FAILURE_TAG)) return undefined
+  const { tags } = reply.audit
+  if (tags.length === 0 || !tags.includes(FAILURE_TAG)) return undefined
   const code = reply.audit.reasonCodes[0]
   return code !== undefined && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL'
 }
