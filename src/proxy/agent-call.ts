@@ -12,6 +12,7 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
+import { mutationOf } from './merge.ts'
 import { type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
@@ -249,12 +250,15 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
 /** What is wrong with a well-formed reply as an answer to this event. */
 function flawOf(reply: AgentReply, event: AgentEvent): string | undefined {
-  const mutation = reply.requestBodyMutation ?? reply.responseBodyMutation
-  if (mutation === undefined) return undefined
+  const { requestBodyMutation, responseBodyMutation } = reply
+  if (requestBodyMutation === undefined && responseBodyMutation === undefined) return undefined
   if (!('chunkIndex' in event)) {
     return `a body mutation in the answer to ${event.kind}`
   }
-  if (mutation.chunkIndex !== event.chunkIndex) {
+  const mutation = mutationOf(reply, event.kind)
+  const foreign = mutation === requestBodyMutation ? responseBodyMutation : requestBodyMutation
+  if (foreign?.data !== undefined) return `a mutation of the other body in the answer to ${event.kind}`
+  if (mutation !== undefined && mutation.chunkIndex !== event.chunkIndex) {
     return `a mutation of body chunk ${mutation.chunkIndex} in the answer to chunk ${event.chunkIndex}`
   }
   return undefined
