@@ -60,6 +60,12 @@ test('numbers out of range are refused by name', () => {
   assert.throws(() => completeOptions({ upstream: { maxConnections: -1 } }), /http\.upstream\.maxConnections/)
 })
 
+test('a via name that no header can have is refused by name', () => {
+  for (const via of ['', 'x\ny', 'two words']) {
+    assert.throws(() => completeOptions({ via }), /http\.via is "/)
+  }
+})
+
 test('a path is resolved as a decoding server would', () => {
   assert.equal(resolvePath('/public/../api/x'), '/api/x')
   assert.equal(resolvePath('/public/%2e%2E/api'), '/api')
