@@ -25,7 +25,7 @@ interface Container {
  * never ends takes the rest in one step: tried again at each quote inside it, a payload of escaped quotes would
  * cost the square of its length.
  */
-const TOKEN = /"([^"\\]*(?:\\[^][^"\\]*)*)(?:(")(\s*:)?|\\?$)|[{}[\],]/g
+const TOKEN = /"([^"\\]*(?:\\[\s\S][^"\\]*)*)(?:(")(\s*:)?|\\?$)|[{}[\],]/g
 
 function salvageFromJson(text: string): string {
   const containers: Container[] = []
