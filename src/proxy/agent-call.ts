@@ -84,6 +84,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   scopeNext: AgentCall | null = null
 
   #depth = 0
+  /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
+  #isBadReply = false
   /** A layer that is being left must not fail the call a second time. */
   #isUnwinding = false
 
@@ -157,11 +159,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.isPending = false
     const failure = failureCodeOf(reply)
     if (failure !== undefined) {
+      this.#isBadReply = true
       this.fail(new WeirError(failure, `agent ${this.policy.name} failed: ${failureText(reply)}`))
       return
     }
     const flaw = flawOf(reply, this.event)
     if (flaw !== undefined) {
+      this.#isBadReply = true
       this.fail(new WeirError('PROTOCOL_ERROR', `agent ${this.policy.name}: ${flaw}`))
       return
     }
@@ -226,10 +230,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   get leaseOutcome(): LeaseOutcome {
     if (this.wasOvertaken) return 'cancelled'
     if (this.error === null) return 'replied'
+    if (this.#isBadReply) return 'bad-reply'
     switch (this.error.code) {
       case 'TIMEOUT':
         return 'timeout'
       case 'CANCELLED':
+      case 'DRAINING':
         return 'cancelled'
       case 'CONNECTION_LOST':
         return this.error.sent ? 'lost' : 'not-sent'
