@@ -117,9 +117,9 @@ export class WeirSystem {
   /** Puts a new configuration in force, all of it or, on a throw, nothing. Requests under way keep their route. */
   async apply(config: Config): Promise<void> {
     const prepared = await this.agents.prepare(config.agents, true)
-    const book = new RouteBook(config.routes, prepared.chainAgent)
+    let book: RouteBook
     try {
-      this.#frontEnds.checkRoutes(book)
+      book = new RouteBook(config.routes, prepared.chainAgent)
       this.storage.limiter.configure(limitPlanOf(config.agents))
     } catch (error) {
       prepared.abandon()

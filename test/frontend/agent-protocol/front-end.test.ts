@@ -28,7 +28,7 @@ function chainSource(
   const source: ChainSource = {
     all: chains,
     named: (name) => chains.find((chain) => chain.name === name),
-    forHost: (host) => parts.hosts?.[host],
+    forRequest: (host) => parts.hosts?.[host],
     fallback: parts.fallback,
   }
   return source
