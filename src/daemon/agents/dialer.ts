@@ -11,12 +11,16 @@ import { VERSION } from '../version.ts'
 /** Time an agent has to accept its configuration, milliseconds: the protocol's minimum. */
 const CONFIG_TIMEOUT_MS = 5000
 
-/** The dialer of an agent's next connection, with the configuration it is to be given. */
+/**
+ * The dialer of an agent's next connection, with the configuration it is to be given. `rotation` counts the dials of
+ * the agent's pool, so that its connections spread over the addresses of a name.
+ */
 export function agentDialer(
   agent: AgentConfig,
   origin: AgentOrigin & { readonly kind: 'dialed' },
   setup: AgentSetup,
   clock: Clock,
+  rotation?: () => number,
 ): Dialer {
   const handshake: HandshakeOptions = {
     proxyId: 'weir',
@@ -36,6 +40,7 @@ export function agentDialer(
       return grpcDialer(formatEndpoint(endpoint), handshake, {
         implementation: origin.implementation,
         tls: origin.tls,
+        rotation,
         clock,
       })
   }

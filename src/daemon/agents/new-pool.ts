@@ -12,13 +12,17 @@ export function newPool(
   successorOf: ManagedPool | undefined,
 ): ManagedPool {
   const { origin } = agent
+  let dials = 0
+  const rotation = (): number => dials++
   return makePool({
     agent: agent.name,
     settings: poolSettingsOf(agent),
     around,
     config: { config: agent.config, version: undefined },
     nextDialer:
-      origin.kind === 'dialed' ? (setup) => agentDialer(agent, origin, setup, around.clock) : undefined,
+      origin.kind === 'dialed'
+        ? (setup) => agentDialer(agent, origin, setup, around.clock, rotation)
+        : undefined,
     isExclusive: origin.kind === 'dialed' && origin.endpoint.kind === 'v1',
     successorOf,
   })
