@@ -57,7 +57,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
   const storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
   agents = new AgentSet(
     { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
-    () => config.drainTimeoutMs,
+    config.drainTimeoutMs,
     onError,
   )
   return { clock, probe, metrics, storage, agents }

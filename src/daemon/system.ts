@@ -125,6 +125,7 @@ export class WeirSystem {
       prepared.abandon()
       throw error
     }
+    this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())
     const gone = this.#config.agents.filter(({ name }) => !prepared.entries.has(name))

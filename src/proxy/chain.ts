@@ -33,7 +33,10 @@ export interface Chain {
 export class AgentChain implements Chain {
   readonly name: string
   readonly members: readonly ChainAgent[]
-  /** All agents asked at once instead of one after the other. */
+  /**
+   * All agents asked at once instead of one after the other. Never about body chunks: each agent has to see what the
+   * one before it made of the chunk, or the last edit would undo the others.
+   */
   readonly isParallel: boolean
   /** Requests that began on this chain and have not ended. Written by the dispatcher alone. */
   openRequests = 0

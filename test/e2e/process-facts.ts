@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Resident memory of a process. Linux. */
 export function residentBytes(pid: number): number {
@@ -10,4 +11,17 @@ export function residentBytes(pid: number): number {
 /** Descriptors that a process has open. Linux. */
 export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** The same, once it has not changed for a second: connections that are kept for a while are gone by then. */
+export async function restingDescriptors(pid: number): Promise<number> {
+  let count = openDescriptors(pid)
+  for (let same = 0, polls = 0; same < 10; polls++) {
+    if (polls > 100) throw new Error(`the descriptors of process ${pid} do not come to rest: ${count}`)
+    await sleep(100)
+    const now = openDescriptors(pid)
+    same = now === count ? same + 1 : 0
+    count = now
+  }
+  return count
 }

@@ -26,6 +26,8 @@ export class Upstream {
       headersTimeout: options.headersTimeoutMs,
       bodyTimeout: options.bodyIdleTimeoutMs,
       keepAliveTimeout: options.keepAliveTimeoutMs,
+      /* An upstream's own `keep-alive: timeout=` may shorten the stay, not draw it out. */
+      keepAliveMaxTimeout: options.keepAliveTimeoutMs,
       maxHeaderSize: options.maxHeaderBytes,
       connect: { timeout: options.connectTimeoutMs },
     })

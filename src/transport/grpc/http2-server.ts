@@ -12,7 +12,7 @@ import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
 import { bindPort, hostPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
 import { serverTls, type TlsServerOptions } from '../tls-options.ts'
-import { SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
+import { FRAME_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
 import type { GrpcRoutes } from './grpc-routes.ts'
 import { GRPC_STATUS, isGrpcType } from './grpc-status.ts'
 import { endWithStatus } from './respond.ts'
@@ -21,6 +21,8 @@ import { endWithStatus } from './respond.ts'
 const MAX_STREAMS = 1024
 /** How long a client may take for its TLS handshake, and for its HTTP/2 preface, milliseconds. */
 const GREETING_TIMEOUT_MS = 10_000
+/** How long a connection may be silent towards a ping before it is taken for dead, milliseconds. */
+const PING_MS = 30_000
 /** How long connections are let finish when the listener closes, milliseconds. */
 const CLOSE_TIMEOUT_MS = 1000
 
@@ -37,7 +39,11 @@ export interface Http2ServerOptions {
 /** A gRPC server on node:http2: plaintext with prior knowledge, or TLS. */
 export async function listenHttp2(options: Http2ServerOptions): Promise<Listener> {
   const { host, tls, routes, clock, closeCalls } = options
-  const settings = { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
+  const settings = {
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxFrameSize: FRAME_BYTES,
+    maxConcurrentStreams: MAX_STREAMS,
+  }
   const server: Http2Server =
     tls === undefined
       ? createServer({ settings })
@@ -55,10 +61,9 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
     sessions.add(session)
     session.setLocalWindowSize(SESSION_WINDOW_BYTES)
     session.on('error', () => {})
-    const deadline = clock.setTimer(GREETING_TIMEOUT_MS, () => session.destroy())
-    session.once('remoteSettings', () => deadline.cancel())
+    const stopWatching = watch(session, clock)
     session.once('close', () => {
-      deadline.cancel()
+      stopWatching()
       sessions.delete(session)
     })
   })
@@ -85,6 +90,26 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
       return closing
     },
   }
+}
+
+/**
+ * Destroys a session that does not greet, or leaves a ping unanswered. After some errors of the peer (a frame over
+ * the agreed size is one) Node says goodbye, stops reading and keeps the socket: not even its end is noticed then.
+ */
+function watch(session: ServerHttp2Session, clock: Clock): () => void {
+  const end = (): void => session.destroy()
+  let timer = clock.setTimer(GREETING_TIMEOUT_MS, end)
+  const onPong = (error: Error | null): void => {
+    if (error !== null || session.destroyed) return
+    timer.cancel()
+    timer = clock.setTimer(PING_MS, () => {
+      timer = clock.setTimer(PING_MS, end)
+      if (!session.destroyed) session.ping(onPong)
+    })
+  }
+  /* The greeting lasts until the first ping is answered: what breaks a session may come with its settings. */
+  session.once('remoteSettings', () => session.ping(onPong))
+  return () => timer.cancel()
 }
 
 function route(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, routes: GrpcRoutes): void {
