@@ -38,6 +38,7 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
     connections: () => [],
     limits: () => [],
     bans: () => bans,
+    banHistory: async () => [],
     async ban({ agent, reason, author }) {
       known(agent)
       const ban = { agent, reason, author, since: '2026-01-01T00:00:00.000Z' }

@@ -201,6 +201,8 @@ test('a rate limit denies with 429 and says when to come back', async (t) => {
   const denied = await daemon.get('/')
   assert.equal(denied.status, 429)
   assert.ok(Number(denied.headers['retry-after']) >= 1)
+  const metrics = (await daemon.admin('/metrics')).text
+  assert.match(metrics, /^weir_limit_denials_total\{reason="rate-limited"\} 1$/m)
 })
 
 test('a drained agent gets nothing until it is put back', async (t) => {

@@ -188,7 +188,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
   }
 
   bodySkipped(kind: 'request-body-chunk' | 'response-body-chunk'): void {
-    for (const agent of this.route.chain.agents) {
+    for (const agent of this.route.chain.agentsFor(kind)) {
       this.outcome.bypassed(agent, 'too-large')
       this.#front.probe.bypass?.(agent, kind, 'too-large')
     }

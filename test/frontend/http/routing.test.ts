@@ -126,7 +126,8 @@ test('the client is the nearest address that is no trusted proxy', () => {
     '8.8.8.8',
   )
   assert.throws(() => new TrustedProxies(['10.0.0.0/99']), /prefix length/)
-  assert.throws(() => new TrustedProxies(['localhost']), /not an address/)
+  for (const wrong of ['localhost', '10.0.0.0/', '10.0.0.0/8/9', '10.0.0.0/ 8', ''])
+    assert.throws(() => new TrustedProxies([wrong]), /neither an address nor a CIDR range/, wrong)
 })
 
 for (const [who, trustedProxies] of [
