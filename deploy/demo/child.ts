@@ -55,7 +55,8 @@ export class Child {
     for (const stream of [child.stdout, child.stderr])
       eachLine(stream, (line) => {
         lastWords = line
-        onLine(name, line)
+        /* That their connections end is no news once they are told to end. */
+        if (!this.#isStopping || name === 'weir') onLine(name, line)
       })
     return new Promise((resolve, reject) => {
       let isReady = false

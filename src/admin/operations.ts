@@ -1,4 +1,12 @@
-import type { AgentView, BanView, ConnectionView, LimitView, ReadinessCheck, StatusView } from './views.ts'
+import type {
+  AgentView,
+  BanChangeView,
+  BanView,
+  ConnectionView,
+  LimitView,
+  ReadinessCheck,
+  StatusView,
+} from './views.ts'
 
 export interface BanRequest {
   readonly agent: string
@@ -18,6 +26,8 @@ export interface Operations {
   connections(): readonly ConnectionView[]
   limits(): readonly LimitView[]
   bans(): readonly BanView[] | Promise<readonly BanView[]>
+  /** The newest `limit` changes, of all agents when `agent` is undefined. @throws WeirError STORAGE */
+  banHistory(agent: string | undefined, limit: number): Promise<readonly BanChangeView[]>
   /** Durable when resolved. @throws WeirError NOT_FOUND, STORAGE */
   ban(request: BanRequest): Promise<BanView>
   /** Durable when resolved; an agent that is not banned is no error. @throws WeirError NOT_FOUND, STORAGE */

@@ -20,6 +20,10 @@ export function adminRoutes(operations: Operations): readonly AdminRoute[] {
     get('/v1/connections', (request) => ({ json: ofAgent(operations, operations.connections(), request) })),
     get('/v1/limits', (request) => ({ json: ofAgent(operations, operations.limits(), request) })),
     get('/v1/bans', async () => ({ json: await operations.bans() })),
+    /* Of an agent that is not configured any more too. */
+    get('/v1/bans/history', async ({ query }) => ({
+      json: await operations.banHistory(query.get('agent') ?? undefined, HISTORY_LINES),
+    })),
     {
       method: 'POST',
       path: '/v1/bans',
@@ -95,6 +99,7 @@ function agentView(operations: Operations, name: string): unknown {
   return view
 }
 
+const HISTORY_LINES = 100
 const LONGEST_REASON = 500
 
 function banOf(body: unknown): { agent: string; reason: string; durationMs: number | undefined } {

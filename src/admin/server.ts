@@ -54,7 +54,7 @@ async function serve(
 ): Promise<void> {
   try {
     guard(request)
-    const url = new URL(request.url ?? '/', 'http://admin')
+    const url = urlOf(request)
     const { route, params } = findRoute(routes, request.method ?? 'GET', url.pathname)
     const peer = request.socket.remoteAddress ?? 'socket'
     send(
@@ -64,6 +64,16 @@ async function serve(
   } catch (thrown) {
     const { code, message } = WeirError.from(thrown)
     send(response, { status: ERROR_CODES[code].http, json: { error: { code, message } } })
+  }
+}
+
+/** @throws WeirError INVALID_ARGUMENT */
+function urlOf(request: IncomingMessage): URL {
+  const text = request.url ?? '/'
+  try {
+    return new URL(text, 'http://admin')
+  } catch (cause) {
+    throw new WeirError('INVALID_ARGUMENT', `${text} is no path; example: /v1/status`, { cause })
   }
 }
 

@@ -90,6 +90,17 @@ export interface BanView {
   readonly until?: string | undefined
 }
 
+/** One line of the history of bans. */
+export interface BanChangeView {
+  readonly agent: string
+  readonly action: 'ban' | 'unban'
+  readonly reason: string
+  readonly author: string
+  readonly at: string
+  /** Of a timed ban. */
+  readonly until?: string | undefined
+}
+
 /** One fact that readiness depends on. */
 export interface ReadinessCheck {
   readonly name: string

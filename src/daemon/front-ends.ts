@@ -2,7 +2,6 @@ import type { Clock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
 import { AgentProtocolFrontEnd } from '../frontend/agent-protocol/front-end.ts'
 import { HttpFrontend } from '../frontend/http/http-frontend.ts'
-import { RouteTable } from '../frontend/http/route-table.ts'
 import type { Dispatcher } from '../proxy/dispatcher.ts'
 import { listenGrpc } from '../transport/grpc/grpc-listener.ts'
 import { listenUds } from '../transport/uds/uds-listener.ts'
@@ -49,11 +48,6 @@ export class FrontEnds {
         version: VERSION,
         sessionKey: sessionKey && ((_chain, event) => sessionKeyOf(sessionKey, event)),
       })
-  }
-
-  /** @throws WeirError INVALID_ARGUMENT when routes cannot be told apart */
-  checkRoutes(book: RouteBook): void {
-    new RouteTable(book.http)
   }
 
   setRoutes(book: RouteBook): void {

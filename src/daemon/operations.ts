@@ -1,6 +1,7 @@
 import type { Operations } from '../admin/operations.ts'
-import type { BanView, ReadinessCheck } from '../admin/views.ts'
+import type { BanChangeView, BanView, ReadinessCheck } from '../admin/views.ts'
 import type { Ban } from '../proxy/limits/ban-book.ts'
+import type { BanRecord } from '../proxy/limits/limit-store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { WeirSystem } from './system.ts'
@@ -50,6 +51,9 @@ export function systemOperations(system: WeirSystem, log: Log, metrics: Metrics)
     connections: () => entries().flatMap(connectionViews),
     limits: () => entries().flatMap((entry) => limitViews(entry, storage.limiter)),
     bans: () => storage.limiter.bans.list().map(banView),
+    async banHistory(agent, limit) {
+      return (await storage.limiter.bans.history(agent, limit)).map(banChangeView)
+    },
     async ban({ agent, reason, author, durationMs }) {
       agents.entry(agent)
       const record = await storage.limiter.bans.ban({ agent, reason, author, durationMs })
@@ -63,6 +67,11 @@ export function systemOperations(system: WeirSystem, log: Log, metrics: Metrics)
     metrics,
     audit: (action, facts) => log.audit(action, facts),
   }
+}
+
+function banChangeView({ action, ...ban }: BanRecord): BanChangeView {
+  const { since, ...view } = banView(ban)
+  return { ...view, action, at: since }
 }
 
 function banView(ban: Pick<Ban, 'agent' | 'reason' | 'author' | 'atWallMs' | 'untilWallMs'>): BanView {

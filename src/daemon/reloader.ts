@@ -6,16 +6,7 @@ import { FileWatch } from './file-watch.ts'
 import type { WeirSystem } from './system.ts'
 
 /** Parts of the configuration that are read at the start only. */
-const FIXED = [
-  'listen',
-  'http',
-  'storage',
-  'maxOpenRequests',
-  'overload',
-  'sessionKey',
-  'drainTimeoutMs',
-  'drainDelayMs',
-] as const
+const FIXED = ['listen', 'http', 'storage', 'maxOpenRequests', 'sessionKey'] as const
 
 /** Brings changes of the configuration file into the running system, one after the other. */
 export class Reloader {

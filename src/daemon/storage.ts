@@ -8,7 +8,7 @@ import { Store } from '../store/store.ts'
 import type { AgentConfig, StorageConfig } from './config/config.ts'
 
 /** Longest that a check waits for tokens from the file, milliseconds; far below any agent's timeout. */
-const STORE_TIMEOUT_MS = 100
+const STORE_TIMEOUT_MS = 250
 
 /** Durable facts and what is decided by them. */
 export interface Storage {

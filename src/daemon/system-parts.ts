@@ -33,6 +33,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
   const random = options.random ?? systemRandom
   /* Telemetry watches the agents, and they need it to be watched: whoever is made first sees nothing yet. */
   let agents: AgentSet | undefined
+  let storage: Storage | undefined
   const pools = () => [...(agents?.registry ?? [])]
   const metrics = createMetrics({
     version: VERSION,
@@ -42,6 +43,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
           const { agent, active, available, inFlight, waiting } = pool.snapshot()
           return { agent, connections: active, availableConnections: available, inFlight, waiting }
         }),
+      limits: () => storage?.limiter.stats,
       reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
     },
   })
@@ -54,10 +56,10 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
   const sessionTtlMs = (agent: string): number =>
     (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
       .idleTtlMs ?? 0
-  const storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
+  storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
   agents = new AgentSet(
     { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
-    () => config.drainTimeoutMs,
+    config.drainTimeoutMs,
     onError,
   )
   return { clock, probe, metrics, storage, agents }

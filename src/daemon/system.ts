@@ -117,14 +117,15 @@ export class WeirSystem {
   /** Puts a new configuration in force, all of it or, on a throw, nothing. Requests under way keep their route. */
   async apply(config: Config): Promise<void> {
     const prepared = await this.agents.prepare(config.agents, true)
-    const book = new RouteBook(config.routes, prepared.chainAgent)
+    let book: RouteBook
     try {
-      this.#frontEnds.checkRoutes(book)
+      book = new RouteBook(config.routes, prepared.chainAgent)
       this.storage.limiter.configure(limitPlanOf(config.agents))
     } catch (error) {
       prepared.abandon()
       throw error
     }
+    this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())
     const gone = this.#config.agents.filter(({ name }) => !prepared.entries.has(name))

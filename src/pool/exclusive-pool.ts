@@ -32,9 +32,11 @@ export class ExclusivePool implements ManagedPool {
   readonly #lending: Pool<LiveConnection>
   readonly #line = new WaiterList()
   /** Ready connections that are not lent out through generic-pool yet, and those who wait for one. */
-  readonly #fresh: LiveConnection[] = []
+  #fresh: LiveConnection[] = []
   readonly #expecting: ((live: LiveConnection) => void)[] = []
   #waiting = 0
+  /** Asked of generic-pool and not lent yet: never more than callers wait, however many gave up before. */
+  #asked = 0
   /** Turns that hold a connection which cannot take an event yet; they stand in the inner pool's queue. */
   #held = 0
 
@@ -75,6 +77,16 @@ export class ExclusivePool implements ManagedPool {
     return this.inner.configPushes
   }
 
+  /** Turns under way for callers who wait, or who gave up since. */
+  get turns(): number {
+    return this.#asked + this.#held
+  }
+
+  /** Connections that came and were never lent. */
+  get spare(): number {
+    return this.#fresh.length
+  }
+
   get visitAt(): number {
     return this.inner.visitAt
   }
@@ -96,7 +108,7 @@ export class ExclusivePool implements ManagedPool {
     this.#line.push(waiter)
     waiter.isWaiting = true
     this.#waiting++
-    this.#takeTurn()
+    if (this.#asked < this.#waiting) this.#takeTurn()
     return undefined
   }
 
@@ -145,9 +157,13 @@ export class ExclusivePool implements ManagedPool {
 
   /** Asks for one connection on behalf of whoever is first in line when it comes. */
   #takeTurn(): void {
+    this.#asked++
     this.#lending.acquire().then(
-      (live) => this.#lent(live),
-      () => undefined,
+      (live) => {
+        this.#asked--
+        this.#lent(live)
+      },
+      () => void this.#asked--,
     )
   }
 
@@ -205,8 +221,13 @@ export class ExclusivePool implements ManagedPool {
 
   #arrived(live: LiveConnection): void {
     const expecting = this.#expecting.shift()
-    if (expecting === undefined) this.#fresh.push(live)
-    else expecting(live)
+    if (expecting !== undefined) {
+      expecting(live)
+      return
+    }
+    /* Those that died unused must not pile up while nobody calls. */
+    this.#fresh = this.#fresh.filter(({ stage }) => stage === 'ready')
+    this.#fresh.push(live)
   }
 
   #next(): Promise<LiveConnection> {

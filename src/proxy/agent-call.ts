@@ -12,6 +12,7 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
+import { mutationOf } from './merge.ts'
 import { type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
@@ -83,6 +84,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   scopeNext: AgentCall | null = null
 
   #depth = 0
+  /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
+  #isBadReply = false
   /** A layer that is being left must not fail the call a second time. */
   #isUnwinding = false
 
@@ -156,11 +159,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.isPending = false
     const failure = failureCodeOf(reply)
     if (failure !== undefined) {
+      this.#isBadReply = true
       this.fail(new WeirError(failure, `agent ${this.policy.name} failed: ${failureText(reply)}`))
       return
     }
     const flaw = flawOf(reply, this.event)
     if (flaw !== undefined) {
+      this.#isBadReply = true
       this.fail(new WeirError('PROTOCOL_ERROR', `agent ${this.policy.name}: ${flaw}`))
       return
     }
@@ -225,10 +230,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   get leaseOutcome(): LeaseOutcome {
     if (this.wasOvertaken) return 'cancelled'
     if (this.error === null) return 'replied'
+    if (this.#isBadReply) return 'bad-reply'
     switch (this.error.code) {
       case 'TIMEOUT':
         return 'timeout'
       case 'CANCELLED':
+      case 'DRAINING':
         return 'cancelled'
       case 'CONNECTION_LOST':
         return this.error.sent ? 'lost' : 'not-sent'
@@ -249,12 +256,15 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
 /** What is wrong with a well-formed reply as an answer to this event. */
 function flawOf(reply: AgentReply, event: AgentEvent): string | undefined {
-  const mutation = reply.requestBodyMutation ?? reply.responseBodyMutation
-  if (mutation === undefined) return undefined
+  const { requestBodyMutation, responseBodyMutation } = reply
+  if (requestBodyMutation === undefined && responseBodyMutation === undefined) return undefined
   if (!('chunkIndex' in event)) {
     return `a body mutation in the answer to ${event.kind}`
   }
-  if (mutation.chunkIndex !== event.chunkIndex) {
+  const mutation = mutationOf(reply, event.kind)
+  const foreign = mutation === requestBodyMutation ? responseBodyMutation : requestBodyMutation
+  if (foreign?.data !== undefined) return `a mutation of the other body in the answer to ${event.kind}`
+  if (mutation !== undefined && mutation.chunkIndex !== event.chunkIndex) {
     return `a mutation of body chunk ${mutation.chunkIndex} in the answer to chunk ${event.chunkIndex}`
   }
   return undefined

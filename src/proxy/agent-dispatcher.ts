@@ -67,7 +67,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     if (agents.length === 0) return Promise.resolve(new VerdictDraft().allowed())
     if (scope.isClosed) return Promise.resolve(closedVerdict(scope))
     return new Promise((resolve) => {
-      const isParallel = chain.isParallel && agents.length > 1
+      const isParallel = chain.isParallel && agents.length > 1 && !('chunkIndex' in event)
       const run = isParallel
         ? new ParallelRun(agents, event, scope, this, resolve)
         : new SerialRun(agents, event, scope, this, resolve)

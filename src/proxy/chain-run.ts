@@ -1,8 +1,8 @@
 import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
-import type { AgentReply, BodyMutation } from '../core/reply.ts'
+import type { AgentReply } from '../core/reply.ts'
 import type { AgentCall, CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
-import { isFinalRefusal, VerdictDraft } from './merge.ts'
+import { isFinalRefusal, mutationOf, VerdictDraft } from './merge.ts'
 import type { RequestScope } from './request-scope.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -50,7 +50,7 @@ export class SerialRun implements CallOwner {
         this.#resolve(this.#draft.decided(policy.name, reply))
         return
       }
-      this.#draft.addAllow(reply)
+      this.#draft.addAllow(reply, this.#event.kind)
       this.#event = asSeenByNext(this.#event, reply)
     }
     const next = call.index + 1
@@ -130,7 +130,7 @@ export class ParallelRun implements CallOwner {
       if (call === undefined) continue
       if (call.bypass !== null) draft.addBypass({ agent: call.policy.name, reason: call.bypass })
       else if (call.error !== null) failed ??= call
-      else if (call.reply !== null) draft.addAllow(call.reply)
+      else if (call.reply !== null) draft.addAllow(call.reply, this.#event.kind)
     }
     this.#resolve(failed === undefined ? draft.allowed() : draft.denied(failed.policy.name, failed.error!))
   }
@@ -142,7 +142,7 @@ function refuses(reply: AgentReply, event: AgentEvent): boolean {
 
 /** A later agent judges what an earlier one made of the chunk, so that two maskings add up. */
 function asSeenByNext(event: AgentEvent, reply: AgentReply): AgentEvent {
-  const mutation: BodyMutation | undefined = reply.requestBodyMutation ?? reply.responseBodyMutation
+  const mutation = mutationOf(reply, event.kind)
   if (mutation?.data === undefined || !('chunkIndex' in event)) return event
   const chunk: BodyChunkEvent = event
   return { ...chunk, data: mutation.data }

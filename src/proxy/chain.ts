@@ -21,10 +21,10 @@ export const NO_BODY: BodyPlan = Object.freeze({ mode: 'none', maxBytes: 0, onTo
 export interface Chain {
   /** Route name. */
   readonly name: string
-  /** Agent names in order. */
-  readonly agents: readonly string[]
   /** Some agent of the chain is configured to get this kind of event. */
   wants(kind: EventKind): boolean
+  /** Names of the agents that get this kind of event, in order. */
+  agentsFor(kind: EventKind): readonly string[]
   readonly requestBody: BodyPlan
   readonly responseBody: BodyPlan
 }
@@ -32,9 +32,11 @@ export interface Chain {
 /** A chain with its agents, as the dispatcher runs it. Immutable; a reload makes a new one. */
 export class AgentChain implements Chain {
   readonly name: string
-  readonly agents: readonly string[]
   readonly members: readonly ChainAgent[]
-  /** All agents asked at once instead of one after the other. */
+  /**
+   * All agents asked at once instead of one after the other. Never about body chunks: each agent has to see what the
+   * one before it made of the chunk, or the last edit would undo the others.
+   */
   readonly isParallel: boolean
   /** Requests that began on this chain and have not ended. Written by the dispatcher alone. */
   openRequests = 0
@@ -44,7 +46,6 @@ export class AgentChain implements Chain {
 
   constructor(name: string, agents: readonly ChainAgent[], isParallel = false) {
     this.name = name
-    this.agents = agents.map((agent) => agent.policy.name)
     this.members = agents
     this.isParallel = isParallel
     const wanting = (kind: EventKind): ChainAgent[] => agents.filter((agent) => agent.policy.events.has(kind))
@@ -58,6 +59,10 @@ export class AgentChain implements Chain {
 
   wants(kind: EventKind): boolean {
     return this.#byKind[kind].length > 0
+  }
+
+  agentsFor(kind: EventKind): readonly string[] {
+    return this.#byKind[kind].map((agent) => agent.policy.name)
   }
 
   /** The agents that get this kind of event, in order. */

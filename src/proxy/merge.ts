@@ -30,7 +30,15 @@ export class VerdictDraft {
   #websocketDecision: WebSocketDecision | undefined
   #bypassed: Bypass[] | undefined
 
-  addAllow(reply: AgentReply): void {
+  addAllow(reply: AgentReply, kind: EventKind): void {
+    this.#addWords(reply)
+    this.#needsMore ||= reply.needsMore
+    /* A mutation that leaves the chunk must not undo what an earlier agent made of it. */
+    const mutation = mutationOf(reply, kind)
+    if (mutation?.data !== undefined) this.#bodyMutation = mutation
+  }
+
+  #addWords(reply: AgentReply): void {
     this.#requestHeaders = concat(this.#requestHeaders, reply.requestHeaders)
     this.#responseHeaders = concat(this.#responseHeaders, reply.responseHeaders)
     if (reply.routingMetadata !== NO_METADATA) {
@@ -40,8 +48,6 @@ export class VerdictDraft {
           : { ...this.#routingMetadata, ...reply.routingMetadata }
     }
     this.#audit = unite(this.#audit, reply.audit)
-    this.#needsMore ||= reply.needsMore
-    this.#bodyMutation = reply.requestBodyMutation ?? reply.responseBodyMutation ?? this.#bodyMutation
     if (reply.websocketDecision !== undefined) this.#websocketDecision = reply.websocketDecision
   }
 
@@ -58,9 +64,7 @@ export class VerdictDraft {
   /** One agent decided otherwise: its operations and audit alone count. */
   decided(agent: string, reply: AgentReply): Verdict {
     const alone = new VerdictDraft()
-    alone.addAllow(reply)
-    alone.#needsMore = false
-    alone.#bodyMutation = undefined
+    alone.#addWords(reply)
     alone.#bypassed = this.#bypassed
     return alone.#verdict(reply.decision, agent, undefined)
   }
@@ -92,6 +96,18 @@ export class VerdictDraft {
       websocketDecision: this.#websocketDecision,
       bypassed: this.#bypassed ?? NO_BYPASS,
     }
+  }
+}
+
+/** What a reply says of the chunk it was asked about; undefined for events that are no chunk. */
+export function mutationOf(reply: AgentReply, kind: EventKind): BodyMutation | undefined {
+  switch (kind) {
+    case 'request-body-chunk':
+      return reply.requestBodyMutation
+    case 'response-body-chunk':
+      return reply.responseBodyMutation
+    default:
+      return undefined
   }
 }
 

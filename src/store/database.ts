@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
 import { migrate } from './schema/migrate.ts'
+import { sqliteCode } from './storage-error.ts'
 
 export interface DatabaseOptions {
   readonly path: string
@@ -15,11 +16,29 @@ export interface DatabaseOptions {
 /** Pages of write-ahead log after which SQLite copies them into the file: 16 MiB. */
 const WAL_PAGES = 4096
 
+/** Between two attempts to open a file that is busy, milliseconds. */
+const RETRY_MS = 10
+
 /**
  * Opens, checks and migrates the file, making it if it does not exist. Throws SQLite's errors and STORAGE; never
- * deletes or replaces a file.
+ * deletes or replaces a file. Blocks its thread, up to the busy timeout: two processes that make one file at
+ * once get SQLITE_BUSY from the switch to the write-ahead log without SQLite waiting for the other.
  */
 export function openDatabase(options: DatabaseOptions): Database {
+  const giveUpAt = performance.now() + options.busyTimeoutMs
+  const sleeper = new Int32Array(new SharedArrayBuffer(4))
+  for (;;) {
+    try {
+      return tryOpen(options)
+    } catch (error) {
+      const isBusy = sqliteCode(error)?.startsWith('SQLITE_BUSY') === true
+      if (!isBusy || performance.now() >= giveUpAt) throw error
+      Atomics.wait(sleeper, 0, 0, RETRY_MS)
+    }
+  }
+}
+
+function tryOpen(options: DatabaseOptions): Database {
   const folder = dirname(options.path)
   if (!existsSync(folder))
     throw new WeirError('STORAGE', `${options.path} cannot be opened: make its folder ${folder} first`)

@@ -1,13 +1,17 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Probe } from '../core/probe.ts'
 import type { AgentSeries } from '../pool/agent-metrics.ts'
+import type { LimiterStats } from '../proxy/limits/limiter-stats.ts'
 import { renderAgentSeries } from './agent-series.ts'
+import { registerLimitSeries } from './limit-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
 export interface MetricsSource {
   agents(): Iterable<AgentGauges>
   /** What agents report of themselves. */
   reported(): Iterable<AgentSeries>
+  /** Undefined while there is no limiter yet. */
+  limits?(): LimiterStats | undefined
 }
 
 export interface AgentGauges {
@@ -120,6 +124,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   }).set({ version: options.version, node: process.version }, 1)
   registerPoolGauges(registry, options.source)
+  registerLimitSeries(registry, () => options.source.limits?.())
 
   return {
     contentType: registry.contentType,

@@ -31,6 +31,11 @@ export interface HandshakeResponse {
   readonly error?: string | undefined
   /** Unix-socket frames only; absent on the wire means json. */
   readonly encoding: Encoding
+  /**
+   * The agent reads body data as MessagePack bin: an extension of ours (key `raw_bodies`), absent with every other
+   * peer, which gets base64 text.
+   */
+  readonly rawBodies?: boolean | undefined
 }
 
 /** First message of an agent that dials in. */
@@ -142,6 +147,7 @@ export interface FrameLimits {
  */
 export interface SwitchableEncoding {
   readonly encoding: Encoding
-  useEncoding(encoding: Encoding): void
+  /** `rawBodies`: write body data as bin; only where the peer said that it reads it. Default false. */
+  useEncoding(encoding: Encoding, rawBodies?: boolean): void
 }
 /* gRPC messages (5-byte prefix + protobuf): `grpcProxyCodec()` / `grpcAgentCodec()` in `grpc/`, stateless. */

@@ -43,6 +43,11 @@ test('every view and change of a running daemon is a command, as text and as JSO
   assert.match((await weir('bans')).text, /\nwaf .*too eager\n$/)
   assert.equal((await weir('unban', 'waf')).text, 'waf is not banned\n')
   assert.equal((await weir('bans')).text, 'no bans\n')
+  assert.match(
+    (await weir('bans', '--history', 'waf')).text,
+    /^AT +AGENT .*\n\S+ +waf +unban .*\n\S+ +waf +ban +\S+ +socket +too eager\n$/,
+  )
+  assert.equal((await weir('bans', '--history', 'other')).text, 'no bans so far\n')
 
   assert.equal((await weir('drain', 'waf')).code, 0)
   const [drained] = JSON.parse((await weir('agents', '--json')).text) as AgentView[]

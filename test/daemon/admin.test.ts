@@ -38,6 +38,7 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
     connections: () => [],
     limits: () => [],
     bans: () => bans,
+    banHistory: async () => [],
     async ban({ agent, reason, author }) {
       known(agent)
       const ban = { agent, reason, author, since: '2026-01-01T00:00:00.000Z' }
@@ -135,6 +136,7 @@ test('a wrong body, path or method is told apart', async (t) => {
   assert.match((await post('{"agent":"waf","durationMs":-1}')).text, /durationMs: expected/)
   assert.equal((await post(JSON.stringify({ agent: 'x'.repeat(70_000) }))).status, 413)
   assert.equal((await call({ path: '/v1/nothing' })).status, 404)
+  assert.equal((await call({ path: '//[' })).status, 400)
   assert.match((await call({ method: 'DELETE', path: '/v1/bans', headers: CHANGE })).text, /takes GET, POST/)
   assert.equal((await call({ path: '/v1/limits?agent=wav' })).status, 404)
 })

@@ -161,6 +161,37 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
     MINIMAL.replace('grpc://127.0.0.1:50061', `unix:./${'x'.repeat(100)}`),
     /longer than 107 bytes/,
   ],
+  [
+    'a trusted proxy that is no address',
+    `${MINIMAL}http: { trustedProxies: [10.0.0.1, ten.example] }\n`,
+    /http\.trustedProxies\[1\]: .*"ten\.example" is neither an address nor a CIDR range; example/,
+  ],
+  [
+    'a range without its prefix length, which would trust everybody',
+    `${MINIMAL}http: { trustedProxies: [10.0.0.0/] }\n`,
+    /http\.trustedProxies\[0\]: .*"10\.0\.0\.0\/" is neither/,
+  ],
+  ['a via name no header can have', `${MINIMAL}http: { via: "x\\ny" }\n`, /http\.via: http\.via is "x\\ny"/],
+  [
+    'a host pattern that matches nothing',
+    MINIMAL.replace('{ path: /* }', '{ host: "a*b", path: /* }'),
+    /routes\[0\]\.match: .*host "a\*b" is not a name/,
+  ],
+  [
+    'an upstream with a user',
+    MINIMAL.replace('http://127.0.0.1:3000', 'http://me@127.0.0.1:3000'),
+    /routes\[0\]\.upstream: expected an http:\/\/ or https:\/\/ origin without user and path/,
+  ],
+  [
+    'an upstream that is no URL',
+    MINIMAL.replace('http://127.0.0.1:3000', 'http://127.0.0.1:99999'),
+    /routes\[0\]\.upstream: expected/,
+  ],
+  [
+    'a limit by session without sessions',
+    MINIMAL.replace('    endpoint', '    limit: { ratePerSecond: 1, key: session }\n    endpoint'),
+    /agents\.waf\.limit\.key: .*set sessionKey/,
+  ],
   ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],
   ['text that is not YAML', 'listen: [', /weir\.yaml:1:\d+: /],
   ['an empty file', '', /listen: expected a mapping/],

@@ -49,6 +49,7 @@ listen: { grpc: "127.0.0.1:0", socket: unix:./weir.sock, admin: unix:./admin.soc
 agents: { waf: { endpoint: unix:./waf.sock }, strict: { endpoint: unix:./strict.sock } }
 routes:
   - { name: strict, match: { host: "*.strict.example", path: /* }, agents: [strict] }
+  - { name: inside, match: { path: /inside/* }, agents: [strict] }
   - { name: rest, match: { path: /* }, agents: [waf] }
 `,
   )
@@ -69,6 +70,10 @@ routes:
     assert.equal(blocked.decision.kind === 'block' && blocked.decision.status, 403)
     const strict = await ask(connection, '/good', 'www.strict.example:8443')
     assert.equal(strict.decision.kind === 'block' && strict.decision.status, 451)
+    const inside = await ask(connection, '/inside/x', 'a.example')
+    assert.equal(inside.decision.kind === 'block' && inside.decision.status, 451)
+    const around = await ask(connection, '/%69nside/x', 'a.example')
+    assert.equal(around.decision.kind === 'block' && around.decision.status, 400)
     await connection.close()
   }
   daemon.child.kill('SIGTERM')

@@ -153,6 +153,27 @@ test('an agent that dials in needs the token of its id; a wrong one gets nothing
   assert.equal((await daemon.get('/')).text, 'denied by the agent')
 })
 
+test('a newer run of an instance that dials in takes the place of the older one', async (t) => {
+  const place = await Place.make(t)
+  const hash = createHash('sha256').update('right').digest('hex')
+  await place.configure(`{ pii: { reverse: { tokenSha256: ${hash}, maxConnections: 1 } } }`, 'pii')
+  const daemon = await place.serve()
+  const run = (id: string) => {
+    const agent = dialIn(
+      `unix:${place.socket('agents')}`,
+      { name: 'pii', onRequestHeaders: () => allow().setResponseHeader('x-run', id) },
+      { token: 'right', instance: 'pod-1', probe: {} },
+    )
+    t.after(() => agent.close())
+  }
+  run('first')
+  await daemon.untilReady()
+  assert.equal((await daemon.get('/')).headers['x-run'], 'first')
+  run('second')
+  await eventually('the newer run answers', async () => (await daemon.get('/')).headers['x-run'] === 'second')
+  assert.doesNotMatch(daemon.process.output(), /refused/)
+})
+
 test('a ban is on disk when it is answered: it holds after kill -9', async (t) => {
   const place = await Place.make(t)
   await place.agent('waf')
@@ -180,6 +201,8 @@ test('a rate limit denies with 429 and says when to come back', async (t) => {
   const denied = await daemon.get('/')
   assert.equal(denied.status, 429)
   assert.ok(Number(denied.headers['retry-after']) >= 1)
+  const metrics = (await daemon.admin('/metrics')).text
+  assert.match(metrics, /^weir_limit_denials_total\{reason="rate-limited"\} 1$/m)
 })
 
 test('a drained agent gets nothing until it is put back', async (t) => {

@@ -156,7 +156,7 @@ export class Gate {
     const echo = said('x-echo')
     const outcome: Outcome = {
       correlationId,
-      agents: agents.agents,
+      agents: agents.members.map(({ policy }) => policy.name),
       what: whatOf(verdict),
       verdict,
       latencyMs,

@@ -25,6 +25,29 @@ describe('bans', () => {
     assert.equal(there.find('waf'), undefined)
   })
 
+  it('are lifted from elsewhere also in a process that never read one', async () => {
+    const store = new MemoryLimitStore()
+    const clock = new FakeClock()
+    const [here, there] = [new BanBook(store, clock), new BanBook(store, clock)]
+    await here.refresh()
+    await here.ban({ agent: 'waf', reason: '', author: 'ops' })
+    await there.unban('waf', '', 'ops')
+    await there.ban({ agent: 'pii', reason: '', author: 'ops' })
+    await here.refresh()
+    assert.equal(here.find('waf'), undefined)
+    assert.ok(here.find('pii'))
+  })
+
+  it('stay when they could not be written, whatever the store tells', async () => {
+    const store = new UnsteadyStore()
+    const book = new BanBook(store, new FakeClock())
+    store.mode = 'failing'
+    await assert.rejects(book.ban({ agent: 'waf', reason: '', author: 'ops' }), /in this process only/)
+    store.mode = 'steady'
+    await book.refresh()
+    assert.ok(book.find('waf'))
+  })
+
   it('are in force before they are durable', async () => {
     const store = new UnsteadyStore()
     const book = new BanBook(store, new FakeClock())

@@ -156,6 +156,35 @@ test('a withdrawn caller is not called, and its connection goes to the next', as
   assert.equal(next.calls, 1)
 })
 
+test('callers who give up leave no turns behind, however long the agent is busy', async () => {
+  const { pool, waiting } = await exclusivePool({ connections: 1 })
+  const lent = waiting()
+  await handedOver()
+  for (let round = 0; round < 20; round++) {
+    const impatient = Array.from({ length: 10 }, () => waiting())
+    await handedOver()
+    for (const waiter of impatient) pool.withdraw(waiter)
+  }
+  assert.equal(pool.turns, 10)
+  const next = waiting()
+  lent.leased!.release('replied', 1)
+  await handedOver()
+  assert.equal(next.calls, 1)
+  next.leased!.release('replied', 1)
+  await handedOver()
+  assert.equal(pool.turns, 0)
+})
+
+test('connections of an agent that comes and goes while nobody calls do not pile up', async () => {
+  const { pool, dialer, pass } = await exclusivePool({ connections: 2 })
+  for (let round = 0; round < 50; round++) {
+    for (const connection of dialer.alive) connection.transitionTo('closed')
+    await pass(60_000)
+  }
+  assert.ok(dialer.attempts > 50)
+  assert.ok(pool.spare <= 2, `${pool.spare} are kept`)
+})
+
 test('the queue of an exclusive agent is bounded', async () => {
   const { pool, waiting } = await exclusivePool({ connections: 1, maxWaiters: 2 })
   waiting()

@@ -117,6 +117,37 @@ test('a later agent sees the chunk as the earlier one left it', async () => {
   assert.equal(Buffer.from((await verdict).bodyMutation!.data!).toString(), 'masked')
 })
 
+test('an agent that leaves a chunk does not undo what an earlier one made of it', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  const verdict = bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  bench.pool('a').reply({ requestBodyMutation: { data: Buffer.from('masked'), chunkIndex: 0 } })
+  bench.pool('b').reply({ requestBodyMutation: { data: undefined, chunkIndex: 0 } })
+  assert.equal(Buffer.from((await verdict).bodyMutation!.data!).toString(), 'masked')
+})
+
+test('agents of a parallel chain edit a chunk one after the other, so that no edit is lost', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')], true)
+  const verdict = bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  assert.equal(bench.pool('b').sent.length, 0)
+  bench.pool('a').reply({ requestBodyMutation: { data: Buffer.from('masked'), chunkIndex: 0 } })
+  const seen = bench.pool('b').sent[0]!.event as BodyChunkEvent
+  assert.equal(Buffer.from(seen.data).toString(), 'masked')
+  bench.pool('b').reply()
+  assert.equal(Buffer.from((await verdict).bodyMutation!.data!).toString(), 'masked')
+})
+
+test('an edit of the response is not applied to the request', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const verdict = bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  bench.pool('a').reply({ responseBodyMutation: { data: Buffer.from('x'), chunkIndex: 0 } })
+  const result = await verdict
+  assert.equal(result.error?.code, 'PROTOCOL_ERROR')
+  assert.equal(result.bodyMutation, undefined)
+})
+
 test('a mutation of another chunk than the one asked about is a failure, not an edit', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a')])

@@ -118,6 +118,45 @@ test('what may have been sent is never repeated', async () => {
   assert.deepEqual(bench.pool('a').released, ['lost'])
 })
 
+test('one timeout does not leave an agent out for the rest of a request: its later frames go elsewhere', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' }, [1, 2])])
+  const late = bench.dispatcher.dispatch(eventOf('websocket-frame', scope), scope)
+  bench.clock.advance(1010)
+  assert.equal((await late).bypassed[0]?.reason, 'timeout')
+  const next = bench.dispatcher.dispatch(eventOf('websocket-frame', scope), scope)
+  assert.equal(bench.pool('a').sent[0]?.connectionId, 2)
+  bench.pool('a').reply()
+  assert.deepEqual((await next).bypassed, [])
+  assert.equal(bench.pool('a').leases, 0)
+})
+
+test('a body chunk behind a late answer is not sent to a connection that has not seen the body', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' }, [1, 2])])
+  const late = bench.dispatcher.dispatch(chunkEvent(scope, 0), scope)
+  bench.clock.advance(1010)
+  await late
+  const { bypassed } = await bench.dispatcher.dispatch(chunkEvent(scope, 1), scope)
+  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'error' }])
+  assert.equal(bench.pool('a').sent.length, 0)
+})
+
+test('an event that our own drain cut off says nothing about the agent, the word of an agent does', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const cut = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').sent.shift()!.pending.onLost(new WeirError('DRAINING', 'drain ended before the reply came'))
+  assert.equal((await cut).error?.code, 'DRAINING')
+  for (const code of ['DRAINING', 'CANCELLED', 'CONNECTION_LOST'] as const) {
+    const refused = bench.dispatcher.dispatch(headersEvent(scope), scope)
+    const { pending } = bench.pool('a').sent.shift()!
+    pending.onReply(failureReply(scope.correlationId, new WeirError(code, 'not now')))
+    assert.equal((await refused).error?.code, code)
+  }
+  assert.deepEqual(bench.pool('a').released, ['cancelled', 'bad-reply', 'bad-reply', 'bad-reply'])
+})
+
 test('failing over is bounded', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', {}, [1, 2, 3, 4, 5])])

@@ -88,7 +88,7 @@ test('a hedged call still ends by its deadline, and both connections are told', 
     bench
       .pool('a')
       .cancelled.map((cancel) => cancel.connectionId)
-      .sort(),
+      .sort((one, other) => one - other),
     [1, 2],
   )
   assert.equal(bench.pool('a').leases, 0)

@@ -53,10 +53,10 @@ export function scriptedChain(parts: ScriptedChain = {}): Chain {
   const wanted = new Set(parts.wants ?? [])
   return {
     name: 'scripted',
-    agents: ['scripted'],
     requestBody: parts.requestBody ?? NO_BODY,
     responseBody: parts.responseBody ?? NO_BODY,
     wants: (kind) => wanted.has(kind),
+    agentsFor: (kind) => (wanted.has(kind) ? ['scripted'] : []),
   }
 }
 

@@ -34,6 +34,8 @@ export class ScriptedPool implements AgentPool {
   live: number[]
   /** Connections whose next `send` fails before a byte left. */
   readonly brokenBeforeSending = new Set<number>()
+  /** Connection and correlation id of abandoned events, whose replies are still due: as in a pending table. */
+  readonly #owed = new Set<string>()
   maxWaiters = 10
   answer: ((event: AgentEvent) => AgentReply | undefined) | undefined
 
@@ -98,6 +100,8 @@ export class ScriptedPool implements AgentPool {
           this.live = this.live.filter((other) => other !== id)
           throw new WeirError('CONNECTION_LOST', 'the connection is closed', { sent: false })
         }
+        if (this.#owed.has(`${id} ${event.correlationId}`))
+          throw new WeirError('CONFLICT', 'a late reply of this request is still due', { sent: false })
         const answer = this.answer?.(event)
         if (answer !== undefined) queueMicrotask(() => pending.onReply(answer))
         else this.sent.push({ event, pending, connectionId: id })
@@ -105,6 +109,7 @@ export class ScriptedPool implements AgentPool {
       abandon: (pending: PendingReply) => {
         const at = this.sent.findIndex((sent) => sent.pending === pending)
         if (at >= 0) this.sent.splice(at, 1)
+        if (at >= 0) this.#owed.add(`${id} ${pending.correlationId}`)
         return at >= 0
       },
       cancel: (correlationId: string, reason: CancelReason) => {

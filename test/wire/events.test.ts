@@ -38,6 +38,8 @@ test('the id of an event that does not decode is salvaged', () => {
     ['{"metadata":{"x":{"correlation_id":"no"},"correlation_id":"c\\u0034"}}', 'c4'],
     ['{"correlation_id":"c5","method":"GET","uri":', 'c5'],
     ['{"headers":{"a":["\\"correlation_id\\":\\"no\\""]},"correlation_id":"c6"', 'c6'],
+    ['{"correlation_id":"c7","uri":"a\\', 'c7'],
+    ['{"correlation_id":"half an id', ''],
     ['{"config":{"correlation_id":"no"}}', ''],
     ['["c1"]', ''],
     ['{"correlation_id":["c1"]}', ''],
@@ -47,6 +49,15 @@ test('the id of an event that does not decode is salvaged', () => {
   for (const [payload, id] of cases) {
     assert.deepEqual(fromProxy(0x10, payload).slice(0, 2), ['malformed-event', id], payload)
   }
+})
+
+test('a megabyte of quotes in a string without end is passed over in one step', () => {
+  const payload = `{"correlation_id":"c1","uri":"${'\\"'.repeat(500_000)}`
+  const begunAt = performance.now()
+  assert.deepEqual(fromProxy(0x10, payload).slice(0, 2), ['malformed-event', 'c1'])
+  const behind = `{"uri":"${'\\"'.repeat(500_000)}`
+  assert.deepEqual(fromProxy(0x10, behind).slice(0, 2), ['malformed-event', ''])
+  assert.ok(performance.now() - begunAt < 10_000, 'quadratic work takes minutes here')
 })
 
 test('the id of a MessagePack or gRPC event that does not decode is salvaged', () => {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { AgentView, BanView } from '../../admin/views.ts'
+import type { AgentView, BanChangeView, BanView } from '../../admin/views.ts'
+import type { AdminClient } from '../admin-client.ts'
 import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
 import { table } from '../table.ts'
@@ -8,15 +9,21 @@ import { table } from '../table.ts'
 export function addChangeCommands(program: Command): void {
   withDaemon(program.command('bans'))
     .description('show which agents are banned')
-    .action(async (options: DaemonOptions) => {
-      const bans = await (await findDaemon(options)).call<BanView[]>('GET', '/v1/bans')
+    .option('--history [agent]', 'show instead who banned and lifted what, the newest first')
+    .action(async (options: DaemonOptions & { readonly history?: string | true }) => {
+      const daemon = await findDaemon(options)
+      if (options.history !== undefined) {
+        await printHistory(daemon, options.history === true ? '' : options.history, options.json === true)
+        return
+      }
+      const bans = await daemon.call<BanView[]>('GET', '/v1/bans')
       print(options.json === true, bans, () =>
         bans.length === 0
           ? 'no bans'
           : table(bans, [
               ['AGENT', (ban) => ban.agent],
               ['SINCE', (ban) => ban.since],
-              ['UNTIL', (ban) => ban.until ?? 'lifted'],
+              ['UNTIL', (ban) => ban.until ?? 'unban'],
               ['BY', (ban) => ban.author],
               ['REASON', (ban) => ban.reason],
             ]),
@@ -59,6 +66,23 @@ export function addChangeCommands(program: Command): void {
       const view = await (await findDaemon(options)).call<AgentView>('DELETE', path)
       print(options.json === true, view, () => `${agent} is back in service`)
     })
+}
+
+async function printHistory(daemon: AdminClient, agent: string, isJson: boolean): Promise<void> {
+  const query = agent === '' ? '' : `?agent=${encodeURIComponent(agent)}`
+  const changes = await daemon.call<BanChangeView[]>('GET', `/v1/bans/history${query}`)
+  print(isJson, changes, () =>
+    changes.length === 0
+      ? 'no bans so far'
+      : table(changes, [
+          ['AT', (change) => change.at],
+          ['AGENT', (change) => change.agent],
+          ['ACTION', (change) => change.action],
+          ['UNTIL', (change) => change.until ?? ''],
+          ['BY', (change) => change.author],
+          ['REASON', (change) => change.reason],
+        ]),
+  )
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }

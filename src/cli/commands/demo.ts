@@ -7,7 +7,7 @@ import { WeirError } from '../../core/errors.ts'
 const DEMO = new URL('../../../deploy/demo/run-demo.js', import.meta.url)
 
 interface DemoModule {
-  runDemo(options: { readonly port: number }): Promise<number>
+  readonly runDemo: (options: { readonly port: number }) => Promise<number>
 }
 
 /** `demo`: an upstream, Weir and three agents on this machine. */

@@ -102,7 +102,7 @@ function proofFlaw(
 
 /** Which run of which instance the agent says it is, as our SDK tells it. */
 function incarnationOf({ metadata }: RegistrationRequest): Incarnation | undefined {
-  const { instance_id: instance, epoch } = (metadata ?? {}) as { instance_id?: unknown; epoch?: unknown }
+  const { instance, epoch } = (metadata ?? {}) as { instance?: unknown; epoch?: unknown }
   if (typeof instance !== 'string' || instance === '' || instance.length > 256) return undefined
   return { instance, epoch: typeof epoch === 'number' && Number.isFinite(epoch) ? epoch : 0 }
 }

@@ -32,16 +32,17 @@ const LOOK_EVERY_MS = 100
 /** The agents of the configuration in force and their pools. */
 export class AgentSet {
   readonly registry: Registry
+  /** How long a pool that leaves may take. Changed by a reload. */
+  drainTimeoutMs: number
   readonly #around: PoolSurroundings
-  readonly #drainTimeoutMs: () => number
   #entries: ReadonlyMap<string, AgentEntry> = new Map()
   /** Pools that were replaced or removed and still serve requests that began on them. */
   readonly #leaving = new Set<ManagedPool>()
 
-  constructor(around: PoolSurroundings, drainTimeoutMs: () => number, onError: (error: unknown) => void) {
+  constructor(around: PoolSurroundings, drainTimeoutMs: number, onError: (error: unknown) => void) {
     this.registry = new Registry(around.clock, onError)
     this.#around = around
-    this.#drainTimeoutMs = drainTimeoutMs
+    this.drainTimeoutMs = drainTimeoutMs
   }
 
   get entries(): ReadonlyMap<string, AgentEntry> {
@@ -169,7 +170,7 @@ export class AgentSet {
   }
 
   #deadline(): number {
-    return this.#around.clock.now() + this.#drainTimeoutMs()
+    return this.#around.clock.now() + this.drainTimeoutMs
   }
 
   async #within(timeoutMs: number, promises: readonly Promise<unknown>[]): Promise<void> {

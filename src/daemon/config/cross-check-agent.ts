@@ -48,6 +48,11 @@ export function checkAgent(
     if (!events.includes('request-body') && !events.includes('response-body'))
       idle('body', 'the agent gets neither request-body nor response-body')
   }
+  if (agent.limit?.key === 'session' && input.sessionKey === undefined)
+    report(
+      [...path, 'limit', 'key'],
+      'no request has a session, so all would share one bucket; set sessionKey, for example sessionKey: cookie:sid',
+    )
   if (reverse !== undefined) checkReverse(name, agent, input, report)
 }
 

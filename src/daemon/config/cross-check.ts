@@ -1,4 +1,8 @@
 import { resolve } from 'node:path'
+import { WeirError } from '../../core/errors.ts'
+import { TrustedProxies } from '../../frontend/http/forwarding.ts'
+import { completeOptions } from '../../frontend/http/options.ts'
+import { RouteTable } from '../../frontend/http/route-table.ts'
 import {
   type Address,
   type BindAddress,
@@ -14,6 +18,7 @@ import { suggest } from './suggest.ts'
 /** Checks what no single option can tell: references, duplicates, contradictions. */
 export function crossCheck(input: ConfigInput, folder: string, report: Report): void {
   checkListeners(input, folder, report)
+  checkHttp(input, report)
   for (const [name, agent] of Object.entries(input.agents ?? {}))
     checkAgent(name, agent, input, folder, report)
   checkRoutes(input, report)
@@ -99,6 +104,22 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
     report(['listen'], 'nothing would be served; give at least one of http, grpc, socket', 'key')
 }
 
+function checkHttp({ http }: ConfigInput, report: Report): void {
+  for (const [index, range] of (http?.trustedProxies ?? []).entries())
+    reportThrown(report, ['http', 'trustedProxies', index], () => new TrustedProxies([range]))
+  const via = http?.via
+  if (via !== undefined) reportThrown(report, ['http', 'via'], () => completeOptions({ via }))
+}
+
+/** What a part would refuse when it is built is wrong in the file already. */
+function reportThrown(report: Report, path: OptionPath, build: () => unknown): void {
+  try {
+    build()
+  } catch (thrown) {
+    report(path, WeirError.from(thrown).message)
+  }
+}
+
 function checkRoutes(input: ConfigInput, report: Report): void {
   const names = new Map<string, number>()
   const matches = new Map<string, number>()
@@ -111,6 +132,11 @@ function checkRoutes(input: ConfigInput, report: Report): void {
         report([...path, 'name'], `routes[${first}] has this name already; choose another`)
       else names.set(route.name, index)
     }
+    reportThrown(
+      report,
+      [...path, 'match'],
+      () => new RouteTable([{ name: route.name ?? `routes[${index}]`, ...route.match }]),
+    )
     const match = `${route.match.host?.toLowerCase() ?? ''} ${route.match.path}`
     const same = matches.get(match)
     if (same !== undefined)

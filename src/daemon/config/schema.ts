@@ -85,8 +85,8 @@ const route = section(
     ),
     upstream: z
       .string({ error: expected('an http:// or https:// origin', 'http://127.0.0.1:3000') })
-      .regex(/^https?:\/\/[^/?#\s]+\/?$/, {
-        error: expected('an http:// or https:// origin without a path', 'http://127.0.0.1:3000'),
+      .refine((origin) => /^https?:\/\/[^/?#\s@]+\/?$/.test(origin) && URL.canParse(origin), {
+        error: expected('an http:// or https:// origin without user and path', 'http://127.0.0.1:3000'),
       })
       .meta({ description: 'Where the HTTP front end forwards.', examples: ['http://127.0.0.1:3000'] })
       .optional(),

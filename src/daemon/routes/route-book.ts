@@ -1,34 +1,38 @@
 import type { ChainSource } from '../../frontend/agent-protocol/chain-choice.ts'
-import type { HttpRoute } from '../../frontend/http/route-table.ts'
+import { type HttpRoute, type RouteMatch, RouteTable } from '../../frontend/http/route-table.ts'
 import type { ChainAgent } from '../../proxy/agent-policy.ts'
 import { AgentChain, type Chain } from '../../proxy/chain.ts'
 import type { RouteConfig } from '../config/config.ts'
+
+interface PlacedChain extends RouteMatch {
+  readonly chain: Chain
+}
 
 /** The routes in force, as each front end asks for them. Replaced as a whole at a reload. */
 export class RouteBook {
   readonly chains: readonly AgentChain[]
   readonly http: readonly HttpRoute[]
   readonly #byName: ReadonlyMap<string, Chain>
-  readonly #byHost: ReadonlyMap<string, Chain>
+  readonly #table: RouteTable<PlacedChain>
   readonly fallback: Chain | undefined
 
+  /** @throws WeirError INVALID_ARGUMENT for a pattern that cannot match, or two routes that cannot be told apart */
   constructor(routes: readonly RouteConfig[], chainAgent: (name: string) => ChainAgent) {
     const byName = new Map<string, AgentChain>()
-    const byHost = new Map<string, Chain>()
+    const placed: PlacedChain[] = []
     const http: HttpRoute[] = []
     let fallback: Chain | undefined
     for (const { name, host, path, upstream, agents, parallel } of routes) {
       const chain = new AgentChain(name, agents.map(chainAgent), parallel)
       byName.set(name, chain)
-      /* The agent protocol tells the host before the path; the widest route of a host stands for it. */
-      if (host !== undefined && (path === '/*' || !byHost.has(host))) byHost.set(host, chain)
+      placed.push({ name, host, path, chain })
       if (host === undefined && path === '/*') fallback = chain
       if (upstream !== undefined) http.push({ name, host, path, upstream, chain })
     }
     this.chains = [...byName.values()]
     this.http = http
     this.#byName = byName
-    this.#byHost = byHost
+    this.#table = new RouteTable(placed)
     this.fallback = fallback
   }
 
@@ -41,14 +45,8 @@ export class RouteBook {
     return this.#byName.get(name)
   }
 
-  forHost(host: string): Chain | undefined {
-    const exact = this.#byHost.get(host)
-    if (exact !== undefined) return exact
-    for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
-      const chain = this.#byHost.get(`*${host.slice(dot)}`)
-      if (chain !== undefined) return chain
-    }
-    return undefined
+  forRequest(host: string, path: string): Chain | undefined {
+    return this.#table.match(host, path)?.chain
   }
 }
 
@@ -62,6 +60,6 @@ export function liveChains(book: () => RouteBook): ChainSource {
       return book().fallback
     },
     named: (name) => book().named(name),
-    forHost: (host) => book().forHost(host),
+    forRequest: (host, path) => book().forRequest(host, path),
   }
 }

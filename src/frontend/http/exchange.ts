@@ -188,7 +188,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
   }
 
   bodySkipped(kind: 'request-body-chunk' | 'response-body-chunk'): void {
-    for (const agent of this.route.chain.agents) {
+    for (const agent of this.route.chain.agentsFor(kind)) {
       this.outcome.bypassed(agent, 'too-large')
       this.#front.probe.bypass?.(agent, kind, 'too-large')
     }
@@ -220,9 +220,10 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
     this.#call?.resume()
   }
 
-  /** Tells a client that asked first to go on with its body, and begins to watch it. */
+  /** Tells a client that asked first to go on with its body, and begins to watch it. HTTP/1.0 knows no 100. */
   continueBody(): void {
-    if (this.request.shape.expect !== undefined) this.response.writeContinue()
+    const { shape, httpVersionMinor } = this.request
+    if (shape.expect !== undefined && httpVersionMinor > 0) this.response.writeContinue()
     this.watchProgress()
   }
 

@@ -14,17 +14,21 @@ export class TrustedProxies {
   constructor(ranges: readonly string[]) {
     this.#isEmpty = ranges.length === 0
     for (const range of ranges) {
-      const [address = '', bits] = range.split('/')
+      const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(range) ?? []
       const family = isIP(address)
-      if (family === 0)
-        throw new WeirError('INVALID_ARGUMENT', `trustedProxies: "${range}" is not an address`)
+      if (family === 0) {
+        throw new WeirError(
+          'INVALID_ARGUMENT',
+          `trustedProxies: "${range}" is neither an address nor a CIDR range; example: 10.0.0.0/8`,
+        )
+      }
       const type = family === 6 ? 'ipv6' : 'ipv4'
       const most = family === 6 ? 128 : 32
       const prefix = bits === undefined ? most : Number(bits)
-      if (!Number.isInteger(prefix) || prefix < 0 || prefix > most) {
+      if (prefix > most) {
         throw new WeirError(
           'INVALID_ARGUMENT',
-          `trustedProxies: "${range}" has no prefix length 0 to ${most}`,
+          `trustedProxies: "${range}" has a prefix length above ${most}; example: 10.0.0.0/8`,
         )
       }
       this.#ranges.addSubnet(address, prefix, type)

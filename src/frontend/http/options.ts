@@ -1,4 +1,5 @@
 import { WeirError } from '../../core/errors.ts'
+import { isFieldName } from './header-list.ts'
 
 /** Where the front end listens. Port 0 takes any free port. */
 export type ListenAddress =
@@ -101,7 +102,7 @@ export const DEFAULT_SETTINGS: HttpFrontendSettings = Object.freeze({
   webSocket: Object.freeze({ maxFrameBytes: 1024 * 1024, closeTimeoutMs: 5000 }),
 })
 
-/** Fills in the defaults. Throws INVALID_ARGUMENT for a number out of range. */
+/** Fills in the defaults. Throws INVALID_ARGUMENT for a number out of range, and for a `via` no header can have. */
 export function completeOptions(options: HttpFrontendOptions): HttpFrontendSettings {
   const settings: HttpFrontendSettings = {
     ...DEFAULT_SETTINGS,
@@ -110,6 +111,13 @@ export function completeOptions(options: HttpFrontendOptions): HttpFrontendSetti
     webSocket: { ...DEFAULT_SETTINGS.webSocket, ...options.webSocket },
   }
   checkNumbers('http', settings)
+  const { via } = settings
+  if (via !== undefined && !isFieldName(via)) {
+    throw new WeirError(
+      'INVALID_ARGUMENT',
+      `http.via is ${JSON.stringify(via)}; give a name without blanks, as it stands in a header; example: weir`,
+    )
+  }
   checkNumbers('http.upstream', settings.upstream)
   checkNumbers('http.webSocket', settings.webSocket)
   return Object.freeze(settings)

@@ -1,8 +1,8 @@
 import { WeirError } from '../../core/errors.ts'
 import type { Chain } from '../../proxy/chain.ts'
 
-/** Which requests go where, past which agents. */
-export interface HttpRoute {
+/** Which requests a route is for. */
+export interface RouteMatch {
   /** In logs and metrics, and told to agents. */
   readonly name: string
   /** `shop.example.com`, or `*.example.com` for every name below; absent: any host. */
@@ -11,6 +11,10 @@ export interface HttpRoute {
    * `/exact`; `/api/*` for `/api` and everything below it; `*` elsewhere stands for anything but a slash.
    */
   readonly path: string
+}
+
+/** Which requests go where, past which agents. */
+export interface HttpRoute extends RouteMatch {
   /** Origin: `http://127.0.0.1:3000` or `https://...`, without a path. */
   readonly upstream: string
   readonly chain: Chain
@@ -33,7 +37,7 @@ interface Compiled<Target> {
  * Routes compiled once. A route with a host comes before one without, then the one with the longer literal
  * text in its path, an exact path before a pattern.
  */
-export class RouteTable<Target extends HttpRoute> {
+export class RouteTable<Target extends RouteMatch> {
   readonly #routes: readonly Compiled<Target>[]
 
   /** Throws INVALID_ARGUMENT for a pattern that cannot match, or for two routes that match the same. */
@@ -65,7 +69,7 @@ export class RouteTable<Target extends HttpRoute> {
   }
 }
 
-function matchesPath(route: Compiled<HttpRoute>, path: string): boolean {
+function matchesPath(route: Compiled<RouteMatch>, path: string): boolean {
   if (route.prefix !== undefined) return path.startsWith(route.prefix) || path === route.folder
   return route.exact !== undefined ? route.exact === path : route.pattern!.test(path)
 }
@@ -74,7 +78,7 @@ function isBelow(host: string, suffix: string): boolean {
   return host.length > suffix.length && host.endsWith(suffix)
 }
 
-function compile<Target extends HttpRoute>(target: Target): Compiled<Target> {
+function compile<Target extends RouteMatch>(target: Target): Compiled<Target> {
   const { name, path } = target
   if (!path.startsWith('/')) {
     throw new WeirError('INVALID_ARGUMENT', `route "${name}": path "${path}" must start with "/"`)
@@ -109,7 +113,7 @@ function toPattern(path: string): RegExp {
   return new RegExp(`^${parts.join('[^/]*')}${below ? '(?:/.*)?' : ''}$`, 's')
 }
 
-function moreSpecificFirst(a: Compiled<HttpRoute>, b: Compiled<HttpRoute>): number {
+function moreSpecificFirst(a: Compiled<RouteMatch>, b: Compiled<RouteMatch>): number {
   return (
     hostRank(b) - hostRank(a) ||
     b.literalLength - a.literalLength ||
@@ -117,7 +121,7 @@ function moreSpecificFirst(a: Compiled<HttpRoute>, b: Compiled<HttpRoute>): numb
   )
 }
 
-function hostRank(route: Compiled<HttpRoute>): number {
+function hostRank(route: Compiled<RouteMatch>): number {
   if (route.host !== undefined) return 1000
   return route.hostSuffix?.length ?? 0
 }

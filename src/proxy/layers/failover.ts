@@ -1,19 +1,24 @@
 import type { AgentCall } from '../agent-call.ts'
 import type { Layer } from '../layer.ts'
+import { UNPINNED } from '../request-scope.ts'
 
-/** Connections tried at most for one event. Each failure before sending means a connection that just died. */
+/** Connections tried at most for one event. */
 const MAX_ATTEMPTS = 3
 
 /**
- * Tries another connection when nothing of the event was sent. What may have reached an agent is never
- * repeated: agents count, log and charge.
+ * Tries another connection when nothing of the event was sent: the one leased just died (CONNECTION_LOST), or it still
+ * owes a late reply of this request, which could not be told from a new one (CONFLICT). What may have reached an agent
+ * is never repeated: agents count, log and charge. A body chunk stays with its pin; other events may start afresh, or
+ * one timeout would leave the agent out for the rest of a long request.
  */
 export const failoverLayer: Layer = {
   name: 'failover',
   recover(call: AgentCall) {
     const error = call.error
-    if (error === null || error.sent || error.code !== 'CONNECTION_LOST') return false
-    if (call.attempts >= MAX_ATTEMPTS || call.pinnedTo !== 0) return false
+    if (error === null || error.sent || call.attempts >= MAX_ATTEMPTS) return false
+    if (error.code !== 'CONNECTION_LOST' && error.code !== 'CONFLICT') return false
+    if (call.isBody && call.pinnedTo !== UNPINNED) return false
+    call.pinnedTo = UNPINNED
     call.connection = null
     return true
   },

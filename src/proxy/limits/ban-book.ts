@@ -71,9 +71,16 @@ export class BanBook {
 
   /** Reads what changed since the last time, at the first time everything. Rejects with STORAGE. */
   async refresh(): Promise<void> {
+    const own = this.#cursor === 0 ? new Map(this.#entries) : undefined
     for (const record of await this.#store.bansSince(this.#cursor)) {
       this.#cursor = Math.max(this.#cursor, record.revision)
       this.#apply(record)
+      own?.delete(record.agent)
+    }
+    /* From the start only bans in force are told: one that was durable before and is missing was lifted elsewhere. */
+    for (const [agent, entry] of own ?? []) {
+      const wasDurable = entry.revision > 0 && entry.revision < Number.POSITIVE_INFINITY
+      if (wasDurable && this.#entries.get(agent) === entry) this.#entries.delete(agent)
     }
     for (const [agent, revision] of this.#lifted) if (revision <= this.#cursor) this.#lifted.delete(agent)
   }

@@ -218,6 +218,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
         ? undefined
         : `no common protocol version: offered ${offered}, known ${PROTOCOL_VERSION}`,
       encoding,
+      rawBodies: encoding === 'msgpack',
     }
     this.#codec.writeHandshakeResponse(response, this.#out.open())
     if (!success) {

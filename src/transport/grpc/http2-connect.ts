@@ -8,7 +8,12 @@ import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { hostPort } from '../channel/socket-listener.ts'
 import { clientTls, type TlsClientOptions } from '../tls-options.ts'
-import { type GrpcDialerOptions, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
+import {
+  FRAME_BYTES,
+  type GrpcDialerOptions,
+  SESSION_WINDOW_BYTES,
+  STREAM_WINDOW_BYTES,
+} from './grpc-options.ts'
 import { Http2ClientChannel } from './http2-client-channel.ts'
 
 export interface GrpcTarget {
@@ -39,7 +44,7 @@ export async function connectHttp2(
   const scheme = tls === undefined ? 'http' : 'https'
   const session = connect(`${scheme}://${hostPort(host, port)}`, {
     createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+    settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES },
   })
   /* Errors before the channel listens are told by its stream. */
   session.on('error', () => {})

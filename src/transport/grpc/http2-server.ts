@@ -12,7 +12,7 @@ import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
 import { bindPort, hostPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
 import { serverTls, type TlsServerOptions } from '../tls-options.ts'
-import { SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
+import { FRAME_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
 import type { GrpcRoutes } from './grpc-routes.ts'
 import { GRPC_STATUS, isGrpcType } from './grpc-status.ts'
 import { endWithStatus } from './respond.ts'
@@ -39,7 +39,11 @@ export interface Http2ServerOptions {
 /** A gRPC server on node:http2: plaintext with prior knowledge, or TLS. */
 export async function listenHttp2(options: Http2ServerOptions): Promise<Listener> {
   const { host, tls, routes, clock, closeCalls } = options
-  const settings = { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
+  const settings = {
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxFrameSize: FRAME_BYTES,
+    maxConcurrentStreams: MAX_STREAMS,
+  }
   const server: Http2Server =
     tls === undefined
       ? createServer({ settings })

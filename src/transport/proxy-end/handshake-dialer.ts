@@ -73,7 +73,7 @@ export class HandshakeDialer implements Dialer {
         onHandshakeResponse: (response) => {
           this.#check(response)
           /* In this turn: what follows in the same chunk is already in the chosen encoding. */
-          codec.useEncoding?.(response.encoding)
+          codec.useEncoding?.(response.encoding, response.rawBodies === true)
           connection.admit(response.capabilities)
           resolve(connection)
         },

@@ -101,7 +101,8 @@ export class Registration {
         out,
       ),
     )
-    this.#codec.useEncoding(encoding)
+    /* MessagePack is offered here by our own SDK alone, which reads bin. */
+    this.#codec.useEncoding(encoding, encoding === 'msgpack')
     connection.admit(request.capabilities)
     this.#settle(connection)
     this.#options.onConnection(connection, request)

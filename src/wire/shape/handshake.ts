@@ -41,6 +41,7 @@ export function handshakeResponse(value: unknown): HandshakeResponse {
     success: field.flag(field.member(of, 'success', 2), 'success'),
     error: field.optionalText(field.member(of, 'error', 3), 'error'),
     encoding,
+    ...(field.member(of, 'raw_bodies', -1) === true ? { rawBodies: true } : {}),
   }
 }
 
@@ -51,6 +52,7 @@ export function plainHandshakeResponse(of: HandshakeResponse): Record<string, un
     success: of.success,
     error: of.error ?? null,
     encoding: of.encoding,
+    ...(of.rawBodies === true ? { raw_bodies: true } : {}),
   }
 }
 

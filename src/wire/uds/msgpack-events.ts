@@ -57,15 +57,12 @@ export function writeResponseHeadersMsgpack(event: ResponseHeadersEvent, out: By
   writeHeaders(event.headers, out)
 }
 
-/** The data as base64 text, because that is what every peer takes. */
-export function writeBodyChunkMsgpack(event: BodyChunkEvent, out: ByteWriter): void {
+/** The data as base64 text, which every peer takes, or as it is for those that said they read bin. */
+export function writeBodyChunkMsgpack(event: BodyChunkEvent, isRaw: boolean, out: ByteWriter): void {
   writeMember(START_OF_CHUNK, event.correlationId, out)
   writeKey(key.DATA_KEY, out)
-  const length = base64Length(event.data.length)
-  out.reserve(5)
-  putTextHead(out.bytes, out.end, length)
-  out.end += headBytes(length)
-  writeBase64(event.data, out)
+  if (isRaw) writeBinary(event.data, out)
+  else writeBase64Text(event.data, out)
   writeKey(key.IS_LAST_KEY, out)
   writeByte(event.isLast ? key.TRUE : key.FALSE, out)
   writeKey(key.TOTAL_SIZE_KEY, out)
@@ -75,6 +72,23 @@ export function writeBodyChunkMsgpack(event: BodyChunkEvent, out: ByteWriter): v
   writeNumber(unsigned(event.chunkIndex), out)
   writeKey(event.kind === 'request-body-chunk' ? key.BYTES_RECEIVED_KEY : key.BYTES_SENT_KEY, out)
   writeNumber(unsigned(event.bytesTransferred), out)
+}
+
+function writeBase64Text(data: Uint8Array, out: ByteWriter): void {
+  const length = base64Length(data.length)
+  out.reserve(5)
+  putTextHead(out.bytes, out.end, length)
+  out.end += headBytes(length)
+  writeBase64(data, out)
+}
+
+/** Always with the four-byte length: bodies are large, and one form is enough. */
+function writeBinary(data: Uint8Array, out: ByteWriter): void {
+  out.reserve(5 + data.length)
+  out.bytes[out.end] = 0xc6
+  out.bytes.writeUInt32BE(data.length, out.end + 1)
+  out.bytes.set(data, out.end + 5)
+  out.end += 5 + data.length
 }
 
 export function writeKey(constant: Uint8Array, out: ByteWriter): void {

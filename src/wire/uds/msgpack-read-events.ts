@@ -136,7 +136,9 @@ export function readBodyChunkMsgpack(
   cursor.close()
   if (!hasData) return null
   const dataEnd = skipValue(bytes, dataAt, end)
-  const dataStart = textStart(bytes[dataAt])
+  const code = bytes[dataAt]
+  const isRaw = code === BIN32
+  const dataStart = isRaw ? 5 : textStart(code)
   if (dataEnd < 0 || dataStart === 0 || !cursor.open(bytes, dataEnd, end)) return null
   const tail = chunkTail(kind)
   cursor.close()
@@ -144,13 +146,18 @@ export function readBodyChunkMsgpack(
   return {
     kind,
     correlationId,
-    data: bodyBytes(bytes.latin1Slice(dataAt + dataStart, dataEnd), 'data'),
+    data: isRaw
+      ? Buffer.from(bytes.subarray(dataAt + dataStart, dataEnd))
+      : bodyBytes(bytes.latin1Slice(dataAt + dataStart, dataEnd), 'data'),
     isLast: tail.isLast,
     totalSize: tail.totalSize,
     chunkIndex: tail.chunkIndex,
     bytesTransferred: tail.bytesTransferred,
   }
 }
+
+/** The form in which we write bodies to peers that read bin; the generic reader takes the others. */
+const BIN32 = 0xc6
 
 /** Bytes before a string's text; 0 when it is no string. */
 function textStart(code: number | undefined): number {

@@ -25,6 +25,7 @@ export function udsProxyCodec(limits: FrameLimits = {}): ProxyCodec & Switchable
 
 class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
   #encoding: Encoding = 'json'
+  #rawBodies = false
   readonly #limits: FrameLimits
   readonly #maxSendBytes: number
 
@@ -37,8 +38,9 @@ class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
     return this.#encoding
   }
 
-  useEncoding(encoding: Encoding): void {
+  useEncoding(encoding: Encoding, rawBodies = false): void {
     this.#encoding = encoding
+    this.#rawBodies = rawBodies
   }
 
   writeHandshake(request: HandshakeRequest, out: ByteWriter): void {
@@ -50,7 +52,7 @@ class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
   }
 
   writeEvent(event: AgentEvent, out: ByteWriter): void {
-    writeEventFrame(event, this.#encoding, this.#maxSendBytes, out)
+    writeEventFrame(event, this.#encoding, this.#rawBodies, this.#maxSendBytes, out)
   }
 
   writeCancel(correlationId: string, reason: CancelReason, timestampMs: number, out: ByteWriter): void {

@@ -20,8 +20,12 @@ interface Container {
   readonly key: string
 }
 
-/** Strings, brackets and colons are enough to know keys and depth; everything else is passed over. */
-const TOKEN = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}[\],]/g
+/**
+ * Strings, brackets and colons are enough to know keys and depth; everything else is passed over. A string that
+ * never ends takes the rest in one step: tried again at each quote inside it, a payload of escaped quotes would
+ * cost the square of its length.
+ */
+const TOKEN = /"([^"\\]*(?:\\[\s\S][^"\\]*)*)(?:(")(\s*:)?|\\?$)|[{}[\],]/g
 
 function salvageFromJson(text: string): string {
   const containers: Container[] = []
@@ -29,7 +33,7 @@ function salvageFromJson(text: string): string {
   let inMetadata = ''
   TOKEN.lastIndex = 0
   for (let found = TOKEN.exec(text); found !== null; found = TOKEN.exec(text)) {
-    const [token, content, colon] = found
+    const [token, content, closing, colon] = found
     if (token === '{' || token === '[') {
       containers.push({ isMap: token === '{', key })
       key = ''
@@ -37,6 +41,7 @@ function salvageFromJson(text: string): string {
       containers.pop()
       key = ''
     } else if (token === ',') key = ''
+    else if (closing === undefined) break
     else if (colon !== undefined) key = content ?? ''
     else if (key === 'correlation_id' && content !== undefined && content !== '') {
       const owner = containers.at(-1)

@@ -30,13 +30,14 @@ const FRAME_OF_EVENT: Readonly<Record<EventKind, number>> = {
 export function writeEventFrame(
   event: AgentEvent,
   encoding: Encoding,
+  rawBodies: boolean,
   maxPayloadBytes: number,
   out: ByteWriter,
 ): void {
   const start = beginFrame(out)
   try {
     if (encoding === 'json') writeEventJson(event, maxPayloadBytes, out)
-    else writeEventMsgpack(event, maxPayloadBytes, out)
+    else writeEventMsgpack(event, rawBodies, maxPayloadBytes, out)
     endFrame(out, start, FRAME_OF_EVENT[event.kind], maxPayloadBytes)
   } catch (thrown) {
     out.end = start
@@ -68,7 +69,12 @@ function writeEventJson(event: AgentEvent, maxPayloadBytes: number, out: ByteWri
   }
 }
 
-function writeEventMsgpack(event: AgentEvent, maxPayloadBytes: number, out: ByteWriter): void {
+function writeEventMsgpack(
+  event: AgentEvent,
+  rawBodies: boolean,
+  maxPayloadBytes: number,
+  out: ByteWriter,
+): void {
   switch (event.kind) {
     case 'request-headers':
       writeRequestHeadersMsgpack(event, out)
@@ -78,8 +84,8 @@ function writeEventMsgpack(event: AgentEvent, maxPayloadBytes: number, out: Byte
       return
     case 'request-body-chunk':
     case 'response-body-chunk':
-      checkData(event.data, maxPayloadBytes)
-      writeBodyChunkMsgpack(event, out)
+      checkData(event.data, maxPayloadBytes, rawBodies)
+      writeBodyChunkMsgpack(event, rawBodies, out)
       return
     case 'websocket-frame':
       checkData(event.data, maxPayloadBytes)
@@ -93,7 +99,7 @@ function writeEventMsgpack(event: AgentEvent, maxPayloadBytes: number, out: Byte
 }
 
 /** Before the buffer grows for data that cannot be sent anyway. */
-function checkData(data: Uint8Array, maxPayloadBytes: number): void {
-  const length = base64Length(data.length)
+function checkData(data: Uint8Array, maxPayloadBytes: number, isRaw = false): void {
+  const length = isRaw ? data.length : base64Length(data.length)
   if (length > maxPayloadBytes) throw tooLarge(length, maxPayloadBytes)
 }

@@ -28,7 +28,7 @@ function chainSource(
   const source: ChainSource = {
     all: chains,
     named: (name) => chains.find((chain) => chain.name === name),
-    forHost: (host) => parts.hosts?.[host],
+    forRequest: (host) => parts.hosts?.[host],
     fallback: parts.fallback,
   }
   return source
@@ -201,6 +201,31 @@ test('a body over the limit of its route is refused, or let through with a note'
     if (onTooLarge === 'reject') assert.equal(decision.kind === 'block' && decision.status, 413)
     else assert.ok(decision.kind === 'allow' && audit.tags.includes(BYPASS_TAG))
   }
+})
+
+test('a body over the limit is a bypass of the agents that look at bodies, and of no other', async () => {
+  const bench = new Bench()
+  const bypassed: string[] = []
+  const looks = { body: { mode: 'stream', maxBytes: 4, onTooLarge: 'skip' } } as const
+  const chain = new AgentChain('api', [
+    bench.agent('auth', { events: new Set(['request-headers']) }),
+    bench.agent('waf', { ...looks, events: new Set(['request-body-chunk']) }),
+  ])
+  const { agentEnd } = new AgentProtocolFrontEnd({
+    dispatcher: bench.dispatcher,
+    chains: chainSource([chain]),
+    clock: bench.clock,
+    probe: { bypass: (agent, phase, reason) => bypassed.push(`${agent} ${phase} ${reason}`) },
+    version: '1.2.3',
+  })
+  const link = new RecordingLink(agentEnd.handler)
+  agentEnd.handler.onEvent(requestHeaders('a'), link)
+  await turn()
+  bench.pool('auth').reply()
+  await turn()
+  agentEnd.handler.onEvent(bodyChunk('a', 'five5'), link)
+  await turn()
+  assert.deepEqual(bypassed, ['waf request-body-chunk too-large'])
 })
 
 test('headers that come again under an id in use are inspected as a request of their own', async () => {

@@ -54,7 +54,7 @@ export async function liveWeir(
   const named = (name: string): AgentChain | undefined => chains.find((chain) => chain.name === name)
   const frontEnd = new AgentProtocolFrontEnd({
     dispatcher,
-    chains: { all: chains, named, forHost: (host) => named(hosts[host] ?? ''), fallback: undefined },
+    chains: { all: chains, named, forRequest: (host) => named(hosts[host] ?? ''), fallback: undefined },
     clock: systemClock,
     probe,
     version: '0.1.0',

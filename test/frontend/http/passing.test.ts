@@ -196,6 +196,16 @@ test('expect: 100-continue is answered by us, once, and not passed on', async (t
   assert.equal(text.match(/100 Continue/g)?.length, 1)
 })
 
+test('an HTTP/1.0 client is never sent an interim response', async (t) => {
+  const { port } = await rig(t)
+  const text = await raw(
+    port,
+    'POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nok',
+  )
+  assert.match(text, /^HTTP\/1\.1 200 /)
+  assert.match(text, /"body":"ok"/)
+})
+
 test('an expectation we do not know is 417', async (t) => {
   const { port } = await rig(t)
   const text = await raw(port, 'GET / HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nConnection: close\r\n\r\n')

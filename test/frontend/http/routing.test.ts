@@ -60,6 +60,12 @@ test('numbers out of range are refused by name', () => {
   assert.throws(() => completeOptions({ upstream: { maxConnections: -1 } }), /http\.upstream\.maxConnections/)
 })
 
+test('a via name that no header can have is refused by name', () => {
+  for (const via of ['', 'x\ny', 'two words']) {
+    assert.throws(() => completeOptions({ via }), /http\.via is "/)
+  }
+})
+
 test('a path is resolved as a decoding server would', () => {
   assert.equal(resolvePath('/public/../api/x'), '/api/x')
   assert.equal(resolvePath('/public/%2e%2E/api'), '/api')
@@ -120,7 +126,8 @@ test('the client is the nearest address that is no trusted proxy', () => {
     '8.8.8.8',
   )
   assert.throws(() => new TrustedProxies(['10.0.0.0/99']), /prefix length/)
-  assert.throws(() => new TrustedProxies(['localhost']), /not an address/)
+  for (const wrong of ['localhost', '10.0.0.0/', '10.0.0.0/8/9', '10.0.0.0/ 8', ''])
+    assert.throws(() => new TrustedProxies([wrong]), /neither an address nor a CIDR range/, wrong)
 })
 
 for (const [who, trustedProxies] of [
