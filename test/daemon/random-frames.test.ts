@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
 import { eventually } from '../support/eventually.ts'
 import { frame, RawClient } from '../transport/support/raw-peer.ts'
-import { type Daemon, Place } from './harness.ts'
+import { Place } from './harness.ts'
 
 const LINKS = 100
 const FRAMES_PER_LINK = 1000

@@ -205,21 +205,45 @@ for (const [title, bytes] of [
   })
 }
 
-test('sockets that do not register are bounded, and admitted agents do not count', async (t) => {
+test('sockets that do not register are bounded: the longest silent one gives way, and agents get in', async (t) => {
   const house = await new House().open(t, { maxPendingRegistrations: 3 })
   const admitted = new RawClient(t, house.path)
   admitted.socket.write(register())
   await eventually('it is in', () => house.connections.length === 1)
-  const silent = Array.from({ length: 3 }, () => new RawClient(t, house.path))
-  await Promise.all(silent.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve))))
-  const one = new RawClient(t, house.path)
-  await eventually('one too many is closed', () => one.isClosed)
-  assert.equal(house.refused[0]?.code, 'OVERLOADED')
-  silent[0]!.socket.destroy()
-  await eventually('a place is free again', () => house.refused.length === 2)
+  const silent: RawClient[] = []
+  for (let n = 0; n < 3; n++) {
+    const client = new RawClient(t, house.path)
+    await new Promise((resolve) => client.socket.once('connect', resolve))
+    silent.push(client)
+  }
   const later = new RawClient(t, house.path)
   later.socket.write(register())
-  await eventually('the next one is in', () => house.connections.length === 2)
+  await eventually('the next agent is in', () => house.connections.length === 2)
+  await eventually('the oldest gave way', () => silent[0]!.isClosed)
+  assert.equal(house.refused[0]?.code, 'OVERLOADED')
+  assert.deepEqual(
+    silent.map(({ isClosed }) => isClosed),
+    [true, false, false],
+  )
+  assert.equal(admitted.isClosed, false)
+})
+
+test('an agent whose registration is being judged does not give way to a silent one', async (t) => {
+  let decide: (() => void) | undefined
+  const house = await new House().open(t, {
+    maxPendingRegistrations: 1,
+    admit: () =>
+      new Promise((resolve) => {
+        decide = () => resolve({ isAdmitted: true, connectionId: 'x' })
+      }),
+  })
+  const agent = new RawClient(t, house.path)
+  agent.socket.write(register())
+  await eventually('it is being judged', () => decide !== undefined)
+  const silent = new RawClient(t, house.path)
+  await eventually('the silent one is closed', () => silent.isClosed)
+  decide!()
+  await eventually('the agent is in', () => house.connections.length === 1)
 })
 
 test('the encoding is JSON unless both ends are ours', async (t) => {

@@ -33,6 +33,7 @@ export class Registration {
   readonly #deadline: TimerHandle
   #settle: (connection: MuxConnection | undefined) => void = () => {}
   #isRefused = false
+  #isSilent = true
 
   constructor(socket: Socket, peer: ReversePeer, options: RegistrationOptions) {
     this.#peer = peer
@@ -59,12 +60,18 @@ export class Registration {
     )
   }
 
-  /** The listener closes. */
-  cancel(): void {
-    this.#connection.destroy(new WeirError('CANCELLED', 'the listener is closing'))
+  /** Nothing that registers came yet. */
+  get isSilent(): boolean {
+    return this.#isSilent
+  }
+
+  /** Drops the socket; whatever is decided about it comes too late. */
+  cancel(reason: WeirError): void {
+    this.#connection.destroy(reason)
   }
 
   #onRegistration(request: RegistrationRequest): void {
+    this.#isSilent = false
     const wrong = invalid(request)
     if (wrong !== undefined) {
       this.#refuse(wrong)

@@ -56,7 +56,10 @@ export interface ReverseListenerOptions {
   readonly encodings?: readonly Encoding[]
   /** Milliseconds over TLS handshake, registration and admission, each. Default 10,000. */
   readonly registrationTimeoutMs?: number
-  /** Sockets at once that have not registered; more are closed. Default 128. */
+  /**
+   * Sockets at once that have not registered. One more, and the one that has been silent for longest is closed: idle
+   * sockets, which cost an outsider nothing, must not keep agents out. Default 128.
+   */
   readonly maxPendingRegistrations?: number
   readonly clock?: Clock
 }
@@ -83,10 +86,10 @@ export function listenReverse(address: string, options: ReverseListenerOptions):
   function accept(socket: Socket, peerAddress: string): void {
     const certificate = socket instanceof TLSSocket ? clientCertificateOf(socket) : undefined
     const peer = { address: peerAddress, certificate }
-    if (pending.size >= maxPending) {
+    if (pending.size >= maxPending && !makeRoom()) {
       socket.on('error', () => {})
       socket.destroy()
-      options.onRefused?.(peer, new WeirError('OVERLOADED', `${maxPending} agents are registering already`))
+      options.onRefused?.(peer, tooMany())
       return
     }
     const registration = new Registration(socket, peer, { ...options, timeoutMs, clock })
@@ -99,8 +102,23 @@ export function listenReverse(address: string, options: ReverseListenerOptions):
     })
   }
 
+  function makeRoom(): boolean {
+    for (const registration of pending) {
+      if (!registration.isSilent) continue
+      pending.delete(registration)
+      registration.cancel(tooMany())
+      return true
+    }
+    return false
+  }
+
+  function tooMany(): WeirError {
+    return new WeirError('OVERLOADED', `more than ${maxPending} agents are registering`)
+  }
+
   async function closeAccepted(): Promise<void> {
-    for (const registration of pending) registration.cancel()
+    const reason = new WeirError('CANCELLED', 'the listener is closing')
+    for (const registration of pending) registration.cancel(reason)
     await Promise.all([...admitted].map((connection) => connection.close()))
   }
 }
