@@ -170,9 +170,14 @@ export class ConnectionPool implements ManagedPool {
 
   resize(connections: number): void {
     this.#target = connections
-    const dropped = this.#keeper?.resize(connections) ?? []
-    for (const live of this.#roster.ready)
-      if (live.origin.slot !== undefined && dropped.includes(live.origin.slot)) this.#retire(live)
+    const { ready } = this.#roster
+    const dropped = this.#keeper?.resize(connections)
+    /* Without a keeper the agent made them: the youngest are the ones too many. */
+    const leaving =
+      dropped === undefined
+        ? ready.slice(connections)
+        : ready.filter(({ origin }) => origin.slot !== undefined && dropped.includes(origin.slot))
+    for (const live of leaving) this.#retire(live)
   }
 
   pushConfig(config: unknown, version?: string): ConfigPush {

@@ -200,18 +200,19 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const owner = this.#owner
     const now = owner.clock.now()
     owner.now = now
+    const beganAt = now - latencyMs
     this.inFlight--
     switch (outcome) {
       case 'replied':
         this.repliedAt = now
         this.#latency.observe(latencyMs, now)
-        this.health.replied(now)
+        this.health.replied(now, beganAt)
         if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
         break
       case 'timeout':
       case 'bad-reply':
         this.errors++
-        this.health.failed(now)
+        this.health.failed(now, beganAt)
         this.#noteEjection()
         break
       case 'lost':
@@ -219,7 +220,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         break
       case 'not-sent':
       case 'cancelled':
-        this.health.withdrawn()
+        this.health.withdrawn(beganAt)
         break
     }
     owner.onReleased(this, outcome, latencyMs)

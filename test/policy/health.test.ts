@@ -216,6 +216,21 @@ describe('health', () => {
     assert.ok(bad!.weight(0) > 0)
   })
 
+  it('lets only the trial decide: events from before the ejection end during it and change nothing', () => {
+    const health = one()
+    const dueAt = eject(health, 100)
+    health.leased(dueAt)
+    health.withdrawn(50)
+    assert.equal(health.admits(dueAt + 1), false, 'the trial is still out')
+    health.failed(dueAt + 1, 60)
+    health.failed(dueAt + 2, 70)
+    assert.equal(health.trialAt, dueAt, 'late failures do not prolong the pause')
+    health.replied(dueAt + 3, 80)
+    assert.equal(health.state(dueAt + 3), 'ejected')
+    health.replied(dueAt + 4, dueAt)
+    assert.equal(health.state(dueAt + 4), 'degraded')
+  })
+
   it('gives its place in the share back once when it is closed', () => {
     const [first, second, third] = four()
     eject(first!, 0)

@@ -46,6 +46,26 @@ test('one connection too many is refused before it is taken, and stays open for 
   assert.equal(pool.snapshot().active, 2)
 })
 
+test('a pool of an agent that dials in shrinks too: the youngest finish their work and go', async () => {
+  const { pool, clock } = reversePool(3)
+  const connections = [reverse(), reverse(), reverse()]
+  for (const connection of connections) assert.equal(pool.adopt(connection), undefined)
+  const leases = connections.map(() => pool.lease(hints()))
+  pool.resize(1)
+  assert.equal(pool.snapshot().retiring, 2)
+  assert.equal(pool.canAdopt()?.code, 'OVERLOADED')
+  for (const lease of leases) {
+    assert.ok(typeof lease !== 'string')
+    lease.release('replied', 1)
+  }
+  clock.advance(2000)
+  await settled()
+  assert.deepEqual(
+    connections.map(({ isClosed }) => isClosed),
+    [false, true, true],
+  )
+})
+
 test('an agent that reconnects a hundred times is never locked out', () => {
   const { pool } = reversePool(1)
   for (let n = 0; n < 100; n++) {

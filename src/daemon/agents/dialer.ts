@@ -12,15 +12,15 @@ import { VERSION } from '../version.ts'
 const CONFIG_TIMEOUT_MS = 5000
 
 /**
- * The dialer of an agent's next connection, with the configuration it is to be given. `rotation` counts the dials
- * of this agent, so that the addresses of one name take turns.
+ * The dialer of an agent's next connection, with the configuration it is to be given. `rotation` counts the dials of
+ * the agent's pool, so that its connections spread over the addresses of a name.
  */
 export function agentDialer(
   agent: AgentConfig,
   origin: AgentOrigin & { readonly kind: 'dialed' },
   setup: AgentSetup,
   clock: Clock,
-  rotation: () => number,
+  rotation?: () => number,
 ): Dialer {
   const handshake: HandshakeOptions = {
     proxyId: 'weir',
@@ -40,8 +40,8 @@ export function agentDialer(
       return grpcDialer(formatEndpoint(endpoint), handshake, {
         implementation: origin.implementation,
         tls: origin.tls,
-        clock,
         rotation,
+        clock,
       })
   }
 }

@@ -12,8 +12,8 @@ export function newPool(
   successorOf: ManagedPool | undefined,
 ): ManagedPool {
   const { origin } = agent
-  let turn = 0
-  const rotation = (): number => turn++
+  let dials = 0
+  const rotation = (): number => dials++
   return makePool({
     agent: agent.name,
     settings: poolSettingsOf(agent),

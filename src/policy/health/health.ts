@@ -46,6 +46,8 @@ export class Health {
   #failuresInRow = 0
   #pingsMissed = 0
   #repliedAt: number
+  /** Meaningful while ejected: since when the present pause runs. What began earlier is no trial. */
+  #pausedAt = 0
   /** Meaningful while ejected: when the next trial may start. */
   #trialAt = 0
   /** Meaningful while ejected: a trial is out, since then. NaN: none. */
@@ -114,22 +116,25 @@ export class Health {
     if (this.#verdict === 'ejected' && this.#isTrialDue(now)) this.#triedAt = now
   }
 
-  /** A usable reply came. */
-  replied(now: number): void {
+  /**
+   * A usable reply came. `beganAt`: when its event was leased; events from before an ejection still end during the
+   * trial, and neither pass nor fail it.
+   */
+  replied(now: number, beganAt: number = now): void {
     this.#failuresInRow = 0
     this.#pingsMissed = 0
     this.#repliedAt = now
     this.#score.countGood(now)
     if (this.#verdict !== 'ejected') this.#settle(now)
-    else if (this.#isOnTrial || this.#cause !== 'failures') this.#reinstate(now)
+    else if (this.#isTrial(beganAt) || this.#cause !== 'failures') this.#reinstate(now)
   }
 
   /** An event failed on this connection: timeout, error, unusable reply. */
-  failed(now: number): void {
+  failed(now: number, beganAt: number = now): void {
     this.#failuresInRow++
     this.#score.countBad(now)
     if (this.#verdict === 'ejected') {
-      if (this.#isOnTrial) this.#pauseAgain(now)
+      if (this.#isTrial(beganAt)) this.#pauseAgain(now)
       return
     }
     const { consecutiveFailures, ejectBelow } = this.#settings
@@ -139,8 +144,8 @@ export class Health {
   }
 
   /** A lease ended without evidence: cancelled by the caller or never sent. A trial gives its place back. */
-  withdrawn(): void {
-    this.#triedAt = Number.NaN
+  withdrawn(beganAt: number = Number.POSITIVE_INFINITY): void {
+    if (this.#isTrial(beganAt)) this.#triedAt = Number.NaN
   }
 
   /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
@@ -181,6 +186,10 @@ export class Health {
     return !Number.isNaN(this.#triedAt)
   }
 
+  #isTrial(beganAt: number): boolean {
+    return this.#isOnTrial && beganAt >= this.#pausedAt
+  }
+
   #isTrialDue(now: number): boolean {
     if (now < this.#trialAt) return false
     return !this.#isOnTrial || now - this.#triedAt >= this.#settings.trialTimeoutMs
@@ -213,6 +222,7 @@ export class Health {
 
   #pauseAgain(now: number): void {
     this.#triedAt = Number.NaN
+    this.#pausedAt = now
     this.#trialAt = now + this.#pauses.next()
   }
 
