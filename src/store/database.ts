@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
-import { migrate } from './schema/migrate.ts'
+import { migrate, mustBeOurs } from './schema/migrate.ts'
 import { sqliteCode } from './storage-error.ts'
 
 export interface DatabaseOptions {
@@ -44,6 +44,7 @@ function tryOpen(options: DatabaseOptions): Database {
     throw new WeirError('STORAGE', `${options.path} cannot be opened: make its folder ${folder} first`)
   const database = new SqliteDatabase(options.path, { timeout: options.busyTimeoutMs })
   try {
+    mustBeOurs(database, options.path)
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = NORMAL')
     database.pragma('foreign_keys = ON')

@@ -15,24 +15,33 @@ export function migrate(database: Database, path: string, migrations: readonly s
   if (versionOf(database) === known && idOf(database) === APPLICATION_ID) return
   database
     .transaction(() => {
-      const version = versionOf(database)
-      const id = idOf(database)
-      if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || hasTables(database)))
-        throw new WeirError(
-          'STORAGE',
-          `${path} is a database of another program: point storage.path elsewhere; nothing was changed`,
-        )
-      if (version > known)
-        throw new WeirError(
-          'STORAGE',
-          `${path} has schema version ${version}, this Weir knows ${known}: run the newer Weir again, or point ` +
-            'storage.path to another file; nothing was changed',
-        )
+      const version = mustBeOurs(database, path, known)
       for (const step of migrations.slice(version)) database.exec(step)
       database.pragma(`application_id = ${APPLICATION_ID}`)
       database.pragma(`user_version = ${known}`)
     })
     .immediate()
+}
+
+/**
+ * The schema version of a file that is new or Weir's. Throws STORAGE for any other one. To be asked before the first
+ * statement that writes: already the choice of a journal does.
+ */
+export function mustBeOurs(database: Database, path: string, known: number = MIGRATIONS.length): number {
+  const version = versionOf(database)
+  const id = idOf(database)
+  if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || hasTables(database)))
+    throw new WeirError(
+      'STORAGE',
+      `${path} is a database of another program: point storage.path elsewhere; nothing was changed`,
+    )
+  if (version > known)
+    throw new WeirError(
+      'STORAGE',
+      `${path} has schema version ${version}, this Weir knows ${known}: run the newer Weir again, or point ` +
+        'storage.path to another file; nothing was changed',
+    )
+  return version
 }
 
 function versionOf(database: Database): number {
