@@ -60,6 +60,8 @@ export interface RequestFacts {
   /** Agent that decided, when one did. */
   readonly decidedBy?: string | undefined
   readonly error?: ErrorCode | undefined
+  /** The failure in words, addresses of peers included: for operators, never for clients. */
+  readonly reason?: string | undefined
   readonly bypassed: readonly string[]
 }
 

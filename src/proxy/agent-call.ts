@@ -56,6 +56,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   hedge: Hedge | null = null
   /** Counted among the events that measured load limits. */
   isCounted = false
+  /** Refused to shed load: no failure mode of an agent may let it pass instead. */
+  isShed = false
+  /** A rate limit let it pass and took tokens for it. */
+  hasTokens = false
   /** The reply came over another connection than the lease's. */
   wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */

@@ -254,6 +254,7 @@ test('a full queue refuses with OVERLOADED at once', async () => {
 
 test('a limited agent denies or is skipped as onLimit says, whatever its failure mode', async () => {
   const limits = {
+    refund: () => assert.fail('nothing was taken'),
     check: () => ({
       allowed: false as const,
       code: 'RATE_LIMITED' as const,

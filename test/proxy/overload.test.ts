@@ -50,3 +50,15 @@ test('a call that fails leaves the count as it was', async () => {
   assert.equal((await verdict).error?.code, 'TIMEOUT')
   assert.equal(overload.facts.inFlight, 0)
 })
+
+test('an agent that fails open is not skipped to shed load: the request is refused', async () => {
+  const bench = new Bench({ overload: gate(1) })
+  const agent = bench.agent('a', { onFailure: 'open' })
+  const first = bench.open([agent])
+  const second = bench.open([agent])
+  void bench.dispatcher.dispatch(headersEvent(first), first)
+  const { decision, error, bypassed } = await bench.dispatcher.dispatch(headersEvent(second), second)
+  assert.equal(decision.kind, 'block')
+  assert.equal(error?.code, 'OVERLOADED')
+  assert.deepEqual(bypassed, [])
+})

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { WeirError } from '../../core/errors.ts'
+import { type ErrorCode, WeirError } from '../../core/errors.ts'
 import type { Decision } from '../../core/reply.ts'
 import { denialHeaders } from '../../proxy/limits/rate-limit-headers.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
@@ -27,6 +27,34 @@ export function answerOf(verdict: Verdict, correlationId: string, observer: OpOb
   return answer
 }
 
+/**
+ * What clients are told of faults that are not theirs. The whole reason names agents, upstreams and their addresses;
+ * it is in the access line of the correlation id.
+ */
+const FAULTS: Readonly<Record<ErrorCode, string>> = {
+  INVALID_ARGUMENT: 'the request could not be processed',
+  UNAUTHENTICATED: 'the request could not be authenticated',
+  PERMISSION_DENIED: 'the request is not permitted',
+  NOT_FOUND: 'nothing answers for this request',
+  CONFLICT: 'the request could not be inspected now',
+  BANNED: 'the request could not be inspected',
+  RATE_LIMITED: 'too many requests',
+  PAUSED: 'the request could not be inspected now',
+  OVERLOADED: 'too many requests are waiting',
+  DRAINING: 'this server is being taken out of service',
+  UNAVAILABLE: 'a service that this request needs is unavailable',
+  TIMEOUT: 'a service that this request needs did not answer in time',
+  CANCELLED: 'the request was cancelled',
+  CONNECTION_LOST: 'a service that this request needs closed the connection',
+  AFFINITY_LOST: 'the rest of this request could not be inspected',
+  PROTOCOL_ERROR: 'a service that this request needs gave an answer that makes no sense',
+  TOO_LARGE: 'a message is larger than allowed',
+  INBOX_FULL: 'too many messages are waiting',
+  EXPIRED: 'the request came too late',
+  STORAGE: 'a service that this request needs is unavailable',
+  INTERNAL: 'the request could not be processed',
+}
+
 /** Status by the error's code, a JSON body that names it, and when to come again. */
 export function answerOfError(
   error: WeirError,
@@ -34,7 +62,8 @@ export function answerOfError(
   status: number = error.httpStatus,
 ): Answer {
   const headers = ['content-type', 'application/json', ...denialHeaders(error)]
-  const body = JSON.stringify({ error: error.code, message: error.message, correlationId })
+  const message = status >= 500 ? FAULTS[error.code] : error.message
+  const body = JSON.stringify({ error: error.code, message, correlationId })
   return { status, headers, body: `${body}\n` }
 }
 

@@ -235,6 +235,7 @@ export class HttpFrontend {
       decision: 'error',
       decidedBy: undefined,
       error: error.code,
+      reason: error.message,
       bypassed: [],
     })
   }

@@ -93,6 +93,7 @@ export class Outcome {
       decision: isGone ? 'error' : this.#decision,
       decidedBy: this.#decidedBy,
       error: isGone ? 'CANCELLED' : this.#error?.code,
+      reason: this.#error?.message,
       bypassed: this.#bypassed ?? [],
     })
   }

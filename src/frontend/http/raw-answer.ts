@@ -68,6 +68,7 @@ export function refuseSocket(socket: Duplex, error: WeirError, status: number, f
     decision: 'error',
     decidedBy: undefined,
     error: error.code,
+    reason: error.message,
     bypassed: [],
   })
 }

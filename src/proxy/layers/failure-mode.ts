@@ -6,7 +6,7 @@ import type { Layer } from '../layer.ts'
 export const failureModeLayer: Layer = {
   name: 'failure-mode',
   leave(call: AgentCall) {
-    if (call.error === null) return
+    if (call.error === null || call.isShed) return
     if (failureOutcome(call.policy, call.event.kind, call.error, call.scope) === 'skip') {
       call.bypass = bypassReason(call.error.code)
     }

@@ -1,36 +1,56 @@
 import { WeirError } from '../../core/errors.ts'
-import type { AgentEvent } from '../../core/event.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED, type Step } from '../layer.ts'
-import type { LimitGate, LimitVerdict } from '../limits/limit-gate.ts'
+import type { LimitGate, LimitRequest, LimitVerdict } from '../limits/limit-gate.ts'
 
-/** Bans and rate limits, asked before anything is queued or sent. Ends of requests are always let through. */
+/**
+ * Bans and rate limits, asked before anything is queued or sent. Ends of requests are always let through. Tokens of
+ * an event that was never sent are given back.
+ */
 export function limitLayer(limits: LimitGate): Layer {
   return {
     name: 'limit',
     enter(call: AgentCall) {
       if (call.event.kind === 'request-complete') return PROCEED
-      const { scope, event } = call
-      const verdict = limits.check({
-        agent: call.policy.name,
-        facts: scope.facts,
-        routeName: scope.chain.name,
-        bytes: bytesOf(event),
-      })
+      const verdict = limits.check(requestOf(call))
       if (!(verdict instanceof Promise)) return apply(call, verdict)
       void verdict.then(
         (late) => {
-          if (apply(call, late) === PROCEED) call.resume()
+          if (call.isSettled) giveBack(call, late)
+          else if (apply(call, late) === PROCEED) call.resume()
         },
         (thrown) => call.fail(WeirError.from(thrown, 'STORAGE')),
       )
       return HELD
     },
+    leave(call: AgentCall) {
+      if (!call.hasTokens) return
+      call.hasTokens = false
+      if (call.error !== null && !call.error.sent) limits.refund(requestOf(call))
+    },
+  }
+
+  /** The call ended while its tokens were being fetched. */
+  function giveBack(call: AgentCall, verdict: LimitVerdict): void {
+    if (verdict.allowed) limits.refund(requestOf(call))
+  }
+}
+
+function requestOf({ policy, scope, event }: AgentCall): LimitRequest {
+  return {
+    agent: policy.name,
+    facts: scope.facts,
+    routeName: scope.chain.name,
+    bytes: 'data' in event ? event.data.length : 0,
   }
 }
 
 function apply(call: AgentCall, verdict: LimitVerdict): Step {
-  if (verdict.allowed || verdict.shadow) return PROCEED
+  if (verdict.allowed) {
+    call.hasTokens = true
+    return PROCEED
+  }
+  if (verdict.shadow) return PROCEED
   const { retryAfterMs, rule, limit, ratePerSecond, remaining, resetMs } = verdict
   const because = verdict.reason === undefined ? '' : `: ${verdict.reason}`
   const what = verdict.code === 'BANNED' ? 'is banned' : 'is over its rate limit'
@@ -42,8 +62,4 @@ function apply(call: AgentCall, verdict: LimitVerdict): Step {
     }),
   )
   return HELD
-}
-
-function bytesOf(event: AgentEvent): number {
-  return 'data' in event ? event.data.length : 0
 }

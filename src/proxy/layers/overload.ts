@@ -11,6 +11,7 @@ export function overloadLayer(gate: ConcurrencyGate, clock: Clock): Layer {
     enter(call: AgentCall) {
       if (call.event.kind !== 'request-headers') return PROCEED
       if (!gate.tryEnter()) {
+        call.isShed = true
         call.fail(new WeirError('OVERLOADED', 'this process is loaded beyond its targets', { sent: false }))
         return HELD
       }

@@ -42,10 +42,12 @@ export type LimitVerdict = LimitAllowed | LimitDenied
  */
 export interface LimitGate {
   check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict>
+  /** Gives back what an allowed check took, when the event was not sent after all. */
+  refund(request: LimitRequest): void
 }
 
 /** The one object that every allowed check returns. */
 export const ALLOWED: LimitAllowed = Object.freeze({ allowed: true })
 
 /** For a pipeline without limits. */
-export const NO_LIMITS: LimitGate = Object.freeze({ check: () => ALLOWED })
+export const NO_LIMITS: LimitGate = Object.freeze({ check: () => ALLOWED, refund: () => undefined })

@@ -218,6 +218,7 @@ test('each request is reported once, with route, path without query and decision
       decision: 'block',
       decidedBy: 'waf',
       error: undefined,
+      reason: undefined,
       bypassed: [],
     },
   )
