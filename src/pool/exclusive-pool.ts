@@ -259,6 +259,14 @@ class Loan implements PooledConnection {
     return this.#live.inFlight
   }
 
+  pin(): void {
+    this.#live.pin()
+  }
+
+  unpin(correlationId: string): void {
+    this.#live.unpin(correlationId)
+  }
+
   release(outcome: LeaseOutcome, latencyMs: number): void {
     this.#live.release(outcome, latencyMs)
     this.#giveBack()

@@ -5,14 +5,16 @@ import { WeirError } from '../core/errors.ts'
 export interface Leaving {
   readonly agent: string
   readonly inFlight: number
+  /** Requests that may still have events for it. */
+  readonly pins: number
   /** Flushes and ends both directions; may take as long as the peer does. */
   close(): Promise<void>
   destroy(reason: WeirError): void
 }
 
 /**
- * The last stretch of one connection: it finishes what is in flight, stays for the later events of requests it
- * already serves until it was idle for `lingerMs`, then closes. At the deadline it is destroyed, whatever it
+ * The last stretch of one connection: it finishes what is in flight, stays for the requests that are pinned to it and,
+ * for callers that do not pin, until it was idle for `lingerMs`, then closes. At the deadline it is destroyed, whatever it
  * still carries.
  */
 export class Farewell {
@@ -35,7 +37,7 @@ export class Farewell {
       this.#resolve = resolve
     })
     this.#armDeadline()
-    if (leaving.inFlight === 0) this.onIdle()
+    this.onIdle()
   }
 
   /** Tightens the bounds; they never widen. */
@@ -46,19 +48,19 @@ export class Farewell {
     }
     if (lingerMs >= this.#lingerMs) return
     this.#lingerMs = lingerMs
-    if (this.#leaving.inFlight === 0) this.onIdle()
+    this.onIdle()
   }
 
-  /** The last lease was released. */
+  /** A lease or a pin ended; closes when it was the last of both. */
   onIdle(): void {
-    if (this.#isClosing) return
+    if (this.#isClosing || this.#isBusy) return
     this.#linger?.cancel()
     if (this.#lingerMs <= 0) {
       this.#close()
       return
     }
     this.#linger = this.#clock.setTimer(this.#lingerMs, () => {
-      if (this.#leaving.inFlight === 0) this.#close()
+      if (!this.#isBusy) this.#close()
     })
   }
 
@@ -66,6 +68,10 @@ export class Farewell {
   onGone(): void {
     this.#linger?.cancel()
     if (!this.#isClosing) this.#finish()
+  }
+
+  get #isBusy(): boolean {
+    return this.#leaving.inFlight > 0 || this.#leaving.pins > 0
   }
 
   #close(): void {

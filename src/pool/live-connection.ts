@@ -91,6 +91,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Events at once, by configuration and the agent's word. >= 1. */
   readonly limit: number
   inFlight = 0
+  /** Requests whose later events will come here. */
+  pins = 0
   /** Leases so far. */
   uses = 0
   errors = 0
@@ -260,6 +262,16 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   missedPing(): void {
     this.health.pingMissed(this.#owner.clock.now())
     this.#noteEjection()
+  }
+
+  pin(): void {
+    this.pins++
+  }
+
+  unpin(correlationId: string): void {
+    this.pins--
+    this.#gate.forget(correlationId)
+    this.#farewell?.onIdle()
   }
 
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */

@@ -18,7 +18,7 @@ export interface PoolOptions {
   readonly maxConcurrentPerConnection?: number
   /** Callers that may wait for a lease. Default 1,000. */
   readonly maxWaiters?: number
-  /** Pauses between dials that fail. Default 100 ms doubling to 30 s. */
+  /** Pauses between dials that fail. Default 100 ms doubling to 2 s: an agent that is back serves within that. */
   readonly reconnect?: BackoffOptions
   /** A dial that has not ended by then is abandoned. Default 15,000: connect 5 s, configure 5 s, and slack. */
   readonly dialTimeoutMs?: number
@@ -61,6 +61,12 @@ export interface PoolSurroundings {
   readonly onReloadRequested?: ((agent: string) => void) | undefined
 }
 
+/**
+ * A dial every one to two seconds and connection costs an absent agent's host nothing, and bounds the time that an
+ * agent which is back is not used.
+ */
+const DEFAULT_MAX_PAUSE_MS = 2000
+
 /** Fills in the defaults. The values are the caller's to check. */
 export function poolSettings(options: PoolOptions = {}): PoolSettings {
   return Object.freeze({
@@ -68,7 +74,7 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     strategy: options.strategy ?? 'round-robin',
     maxConcurrentPerConnection: options.maxConcurrentPerConnection ?? 100,
     maxWaiters: options.maxWaiters ?? 1000,
-    reconnect: options.reconnect ?? {},
+    reconnect: { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
     dialTimeoutMs: options.dialTimeoutMs ?? 15_000,
     stableAfterMs: options.stableAfterMs ?? 5000,
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,

@@ -8,6 +8,12 @@ export interface PooledConnection {
   readonly connection: Connection
   /** Leased and not yet released. */
   readonly inFlight: number
+  /**
+   * A request has events here and may have more: a connection that leaves waits for it, up to its deadline. Each
+   * `pin` is ended by one `unpin`.
+   */
+  pin(): void
+  unpin(correlationId: string): void
   /** Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. */
   release(outcome: LeaseOutcome, latencyMs: number): void
 }

@@ -56,6 +56,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   hedge: Hedge | null = null
   /** Counted among the events that measured load limits. */
   isCounted = false
+  /** The agent's breaker refused it. */
+  isBroken = false
   /** Refused to shed load: no failure mode of an agent may let it pass instead. */
   isShed = false
   /** A rate limit let it pass and took tokens for it. */
@@ -139,7 +141,14 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
   /** Later events of the request go to this call's connection. */
   pin(now: number): void {
-    if (this.policy.events.size > 1) this.scope.pin(this.policy.name, this.connection!.id, now)
+    const { policy, scope, agent } = this
+    if (policy.events.size <= 1 || scope.isClosed) return
+    const connection = this.connection!
+    const before = scope.pinOf(policy.name)
+    scope.pin(policy.name, connection.id, now)
+    if (before === connection.id) return
+    connection.pin()
+    if (before !== UNPINNED) agent.pool.find(before)?.unpin(this.correlationId)
   }
 
   /** Goes on behind the layer that held the call. No-op once settled. */

@@ -10,7 +10,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { Pipeline } from './layer.ts'
 import { VerdictDraft } from './merge.ts'
 import { buildPipeline, type PipelineParts } from './pipeline.ts'
-import { type RequestFactsIn, RequestScope } from './request-scope.ts'
+import { type RequestFactsIn, RequestScope, UNPINNED } from './request-scope.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface DispatcherOptions {
@@ -84,6 +84,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
         this.start(agent, summary, scope, NOBODY, 0)
       }
     }
+    if (scope.pinnedAgents.length > 0) unpinAll(scope)
     if (this.#openRequests === 0) this.#onLastClosed?.()
   }
 
@@ -160,6 +161,14 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
       this.#pipelines.set(agent, pipeline)
     }
     return pipeline
+  }
+}
+
+/** Connections that leave need not wait for this request any more. */
+function unpinAll(scope: RequestScope): void {
+  for (const { policy, pool } of (scope.chain as AgentChain).members) {
+    const pin = scope.pinOf(policy.name)
+    if (pin !== UNPINNED) pool.find(pin)?.unpin(scope.correlationId)
   }
 }
 

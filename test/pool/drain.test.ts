@@ -27,6 +27,39 @@ test('a drain waits for what is in flight, then closes every connection', async 
   assert.equal(dialer.alive.length, 0)
 })
 
+test('a drain waits for requests that are pinned between two events, and serves them', async () => {
+  const { pool, clock, dialer, lease } = await startedPool({ connections: 3 })
+  const held = lease()
+  held.pin()
+  held.release('replied', 1)
+  let isDone = false
+  const drained = pool.drain(clock.now() + 1000).then(() => {
+    isDone = true
+  })
+  await settled()
+  assert.equal(isDone, false)
+  assert.equal(dialer.alive.length, 1)
+  const again = pool.lease(hints({ pinnedTo: held.id }))
+  assert.ok(typeof again !== 'string', 'the rest of the request is served')
+  again.release('replied', 1)
+  await settled()
+  assert.equal(isDone, false)
+  held.unpin('c')
+  await drained
+  assert.equal(dialer.alive.length, 0)
+})
+
+test('a pin does not hold up a drain beyond its deadline', async () => {
+  const { pool, clock, dialer, lease } = await startedPool()
+  const held = lease()
+  held.pin()
+  held.release('replied', 1)
+  const drained = pool.drain(clock.now() + 1000)
+  clock.advance(1000)
+  await drained
+  assert.equal(dialer.alive.length, 0)
+})
+
 test('a drain asked for twice is the same drain', async () => {
   const { pool, clock } = await startedPool()
   assert.equal(pool.drain(clock.now() + 1000), pool.drain(clock.now() + 5000))

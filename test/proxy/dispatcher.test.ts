@@ -127,3 +127,36 @@ test('two open requests never share a correlation id', () => {
   for (let n = 0; n < 70_000; n++) ids.add(bench.open([]).correlationId)
   assert.equal(ids.size, 70_000)
 })
+
+test('a request pins its connection once while it is open, and lets go of it at its end', async () => {
+  const bench = new Bench()
+  for (const end of ['close', 'abort'] as const) {
+    const scope = bench.open([bench.agent('a', {}, [1, 2])])
+    const pool = bench.pool('a')
+    for (let round = 0; round < 3; round++) {
+      const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+      pool.reply()
+      await verdict
+      assert.equal(pool.pins, 1)
+    }
+    if (end === 'close') bench.dispatcher.close(scope, undefined)
+    else bench.dispatcher.abort(scope, 'client-disconnect')
+    assert.equal(pool.pins, 0, end)
+  }
+})
+
+test('an agent that gets one kind of event pins nothing', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { events: new Set(['request-headers']) })])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  await verdict
+  assert.equal(bench.pool('a').pins, 0)
+})
+
+test('the last word about a request pins nothing', () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { events: new Set(['request-headers', 'request-complete']) })])
+  bench.dispatcher.close(scope, eventOf('request-complete', scope) as RequestCompleteEvent)
+  assert.equal(bench.pool('a').pins, 0)
+})

@@ -175,7 +175,7 @@ const REFUSALS: readonly (readonly [
   ['unavailable', 'UNAVAILABLE', 'unavailable'],
   ['paused', 'PAUSED', 'paused'],
   ['draining', 'DRAINING', 'unavailable'],
-  ['breaker-open', 'UNAVAILABLE', 'unavailable'],
+  ['breaker-open', 'UNAVAILABLE', 'breaker-open'],
 ]
 for (const [refusal, code, reason] of REFUSALS) {
   test(`a pool that refuses with ${refusal} gives ${code} at once, or a counted bypass when open`, async () => {

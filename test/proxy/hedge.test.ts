@@ -40,6 +40,7 @@ test('when the first connection answers after all, the hedge is cancelled and th
     [2],
   )
   assert.equal(pool.leases, 0)
+  assert.equal(pool.pins, 1)
   assert.equal(bench.wheel.size, 0)
   void bench.dispatcher.dispatch(chunkEvent(scope), scope)
   assert.equal(pool.sent[0]!.connectionId, 1)

@@ -28,6 +28,8 @@ export class ScriptedPool implements AgentPool {
   readonly released: LeaseOutcome[] = []
   readonly waiters: LeaseWaiter[] = []
   leases = 0
+  /** Pins held by requests, on whatever connection. */
+  pins = 0
   /** What `lease` answers instead of a connection. */
   refusal: Refusal | undefined
   /** Ids of live connections, in the order they are leased. */
@@ -120,6 +122,8 @@ export class ScriptedPool implements AgentPool {
       id,
       connection,
       inFlight: 1,
+      pin: () => void this.pins++,
+      unpin: () => void this.pins--,
       release: (outcome) => {
         this.leases--
         this.released.push(outcome)

@@ -8,6 +8,9 @@ import type { RegistrationRequest } from '../../wire/codec.ts'
 import type { AgentOrigin } from '../config/config.ts'
 import type { AgentSet } from './agent-set.ts'
 
+/** The hash of no token. */
+const NO_TOKEN = '0'.repeat(64)
+
 /** Decides which agents that dial in become connections of which pool. */
 export class ReverseAdmission {
   readonly #agents: AgentSet
@@ -25,8 +28,11 @@ export class ReverseAdmission {
   admit(request: RegistrationRequest, peer: ReversePeer): Admission {
     const { agentId } = request
     const entry = this.#agents.entries.get(agentId)
-    if (entry === undefined || entry.config.origin.kind !== 'reverse')
+    if (entry === undefined || entry.config.origin.kind !== 'reverse') {
+      /* As much work as for a known id, so that time does not tell them apart. */
+      tokenMatches(request.authToken, NO_TOKEN)
       return this.#refuse(request, peer, 'unknown id')
+    }
     const { origin } = entry.config
     const flaw = proofFlaw(origin, request.authToken, peer)
     if (flaw !== undefined) return this.#refuse(request, peer, flaw)

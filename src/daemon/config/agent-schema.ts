@@ -118,7 +118,7 @@ const breaker = section(
 const reconnect = section(
   {
     initialMs: durationMs(100, 'First pause after a dial that failed. Default 100.').optional(),
-    maxMs: durationMs(30_000, 'Longest pause. Default 30,000.').optional(),
+    maxMs: durationMs(2000, 'Longest pause. Default 2,000.').optional(),
   },
   'Pauses between dials; they double and are jittered.',
 )

@@ -22,6 +22,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       wheel.arm(call.pauseLimit, clock.now() + call.policy.flowWaitMs)
       return enqueue(call)
     }
+    call.isBroken = refusal === 'breaker-open'
     call.fail(refusalError(call, refusal))
     return HELD
   }

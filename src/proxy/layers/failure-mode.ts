@@ -8,7 +8,7 @@ export const failureModeLayer: Layer = {
   leave(call: AgentCall) {
     if (call.error === null || call.isShed) return
     if (failureOutcome(call.policy, call.event.kind, call.error, call.scope) === 'skip') {
-      call.bypass = bypassReason(call.error.code)
+      call.bypass = call.isBroken ? 'breaker-open' : bypassReason(call.error.code)
     }
   },
 }
