@@ -22,6 +22,15 @@ export function failureAudit(code: ErrorCode, message: string): AgentReply['audi
   return { tags: [FAILURE_TAG], ruleIds: [], reasonCodes: [code], custom: { agent_error: message } }
 }
 
+/** Audit key of a failure reply: milliseconds after which the same event can succeed. */
+export const RETRY_AFTER_KEY = 'retry_after_ms'
+
+/** When a failed event can be tried again, milliseconds; undefined: nothing was said. */
+export function retryAfterOf(reply: AgentReply): number | undefined {
+  const afterMs = reply.audit.custom[RETRY_AFTER_KEY]
+  return typeof afterMs === 'number' && afterMs >= 0 && Number.isFinite(afterMs) ? afterMs : undefined
+}
+
 /** What a failure reply says for people. */
 export function failureText(reply: AgentReply): string {
   const text = reply.audit.custom['agent_error']

@@ -1,4 +1,4 @@
-import { FAILURE_TAG } from '../../core/agent-failure.ts'
+import { FAILURE_TAG, RETRY_AFTER_KEY } from '../../core/agent-failure.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import { type AgentReply, type Audit, NO_AUDIT, reply } from '../../core/reply.ts'
@@ -45,6 +45,7 @@ function auditOf(verdict: Verdict): Audit {
     ...own.custom,
     ...(decidedBy !== undefined && { weir_decided_by: decidedBy }),
     ...(error !== undefined && { agent_error: error.message }),
+    ...(error?.retryAfterMs !== undefined && { [RETRY_AFTER_KEY]: error.retryAfterMs }),
     ...(bypassed.length > 0 && {
       weir_bypassed: bypassed.map(({ agent, reason }) => `${agent}:${reason}`).join(','),
     }),

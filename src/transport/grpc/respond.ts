@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2'
+import { retryInfoStatus } from '../../wire/grpc/retry-info.ts'
 import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
 
 const HEADERS = {
@@ -20,10 +21,22 @@ export function endWithMessage(stream: ServerHttp2Stream, framed: Uint8Array): v
   stream.end(framed)
 }
 
-/** Ends a call whose response headers were not sent: headers and status in one frame. */
-export function endWithStatus(stream: ServerHttp2Stream, status: number, message: string): void {
+/**
+ * Ends a call whose response headers were not sent: headers and status in one frame, and when to come again in the
+ * form that gRPC clients read.
+ */
+export function endWithStatus(
+  stream: ServerHttp2Stream,
+  status: number,
+  message: string,
+  retryAfterMs?: number,
+): void {
   if (stream.destroyed || stream.headersSent) return
-  stream.respond({ ...HEADERS, ...statusTrailers(status, message) }, { endStream: true })
+  const trailers = statusTrailers(status, message)
+  if (retryAfterMs !== undefined) {
+    trailers['grpc-status-details-bin'] = retryInfoStatus(status, message, retryAfterMs).toString('base64')
+  }
+  stream.respond({ ...HEADERS, ...trailers }, { endStream: true })
   /* What the client still sends is read and dropped, so that the status is not lost to a reset. */
   stream.resume()
 }

@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2'
+import { failureCodeOf, failureText, retryAfterOf } from '../../core/agent-failure.ts'
 import type {
   CancelReason,
   ConfigUpdateRequest,
@@ -85,7 +86,13 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
     return !this.#isAnswered
   }
 
+  /** A call has a status of its own to say that limits refused it, so a limit is no reply here. */
   reply(reply: AgentReply): void {
+    const failure = failureCodeOf(reply)
+    if (failure === 'RATE_LIMITED') {
+      this.#fail(new WeirError(failure, failureText(reply), { retryAfterMs: retryAfterOf(reply) }))
+      return
+    }
     this.#answer((out) => this.#codec.writeReply(reply, out))
   }
 
@@ -152,7 +159,7 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
   #fail(error: WeirError): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
-    endWithStatus(this.#stream, error.grpcStatus, error.message)
+    endWithStatus(this.#stream, error.grpcStatus, error.message, error.retryAfterMs)
   }
 
   #onClosed(): void {
