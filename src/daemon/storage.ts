@@ -54,7 +54,7 @@ export async function openStorage(
 
 export function limitPlanOf(agents: readonly AgentConfig[]): LimitPlan {
   return {
-    agents: new Map(agents.map(({ name, limit }) => [name, limit === undefined ? [] : [limit]])),
+    agents: new Map(agents.map(({ name, limits }) => [name, limits])),
     defaults: [],
   }
 }

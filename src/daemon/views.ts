@@ -49,21 +49,17 @@ function readyState(connection: PoolSnapshot['connections'][number]): string {
 }
 
 export function limitViews({ config }: AgentEntry, limiter: Limiter): LimitView[] {
-  const { name: agent, limit } = config
-  if (limit === undefined) return []
-  /* Only a limit on the agent itself has one bucket; the others have one per client, route or session. */
-  const [now] =
-    limit.key.by === 'agent' ? limiter.peek({ agent, facts: { clientIp: '' }, routeName: '', bytes: 0 }) : []
-  return [
-    {
-      agent,
-      name: limit.name,
-      key: limit.key.by === 'header' ? `header:${limit.key.name}` : limit.key.by,
-      cost: limit.cost,
-      ratePerSecond: limit.ratePerSecond,
-      burst: limit.burst,
-      isShadow: limit.shadow,
-      remaining: now?.remaining,
-    },
-  ]
+  const { name: agent, limits } = config
+  const tokens = limiter.peek({ agent, facts: { clientIp: '' }, routeName: '', bytes: 0 })
+  return limits.map(({ name, key, cost, ratePerSecond, burst, shadow }) => ({
+    agent,
+    name,
+    key: key.by === 'header' ? `header:${key.name}` : key.by,
+    cost,
+    ratePerSecond,
+    burst,
+    isShadow: shadow,
+    /* Only a limit on the agent itself has one bucket; the others have one per client, route or session. */
+    remaining: key.by === 'agent' ? tokens.find(({ rule }) => rule === name)?.remaining : undefined,
+  }))
 }

@@ -55,6 +55,27 @@ test('every default is filled in, agent before defaults before built in, and the
   assert.throws(() => Object.assign(waf ?? {}, { timeoutMs: 1 }), TypeError)
 })
 
+test('limits preset for all agents hold for those that say nothing of limits', async (t) => {
+  const text =
+    `${MINIMAL.replace('    endpoint', '    limits: [{ name: own, ratePerSecond: 7 }]\n    endpoint')}
+defaults:
+  limit: { ratePerSecond: 5, burst: 9 }
+  onLimit: skip
+`.replace('agents:\n', 'agents:\n  other: { endpoint: unix:./other.sock }\n')
+  const loaded = await load(t, text)
+  assert.ok(loaded.isValid)
+  const rules = new Map(loaded.config.agents.map(({ name, limits, onLimit }) => [name, { limits, onLimit }]))
+  assert.deepEqual(
+    rules.get('other')!.limits.map(({ name, ratePerSecond, burst }) => [name, ratePerSecond, burst]),
+    [['limit', 5, 9]],
+  )
+  assert.equal(rules.get('other')!.onLimit, 'skip')
+  assert.deepEqual(
+    rules.get('waf')!.limits.map(({ name, ratePerSecond }) => [name, ratePerSecond]),
+    [['own', 7]],
+  )
+})
+
 test('a wrong value is reported with file, line, column, option, what it got and an example', async (t) => {
   assert.deepEqual(await problems(t, MINIMAL.replace('    endpoint', '    timeoutMs: fast\n    endpoint')), [
     'weir.yaml:6:16: agents.waf.timeoutMs: expected a number of milliseconds > 0, got "fast"; example: 1000',
@@ -71,7 +92,7 @@ agents:
   waf:
     endpoint: ftp://127.0.0.1:1
     timeoutMs: 0
-    limit: { ratePerSecond: -1, onLimit: allow }
+    limit: { ratePerSecond: -1, cost: allow }
 routes: []
 `,
   )
@@ -82,7 +103,7 @@ routes: []
       'weir.yaml:6:15: agents.waf.endpoint:',
       'weir.yaml:7:16: agents.waf.timeoutMs:',
       'weir.yaml:8:29: agents.waf.limit.ratePerSecond:',
-      'weir.yaml:8:42: agents.waf.limit.onLimit:',
+      'weir.yaml:8:39: agents.waf.limit.cost:',
     ],
   )
   assert.match(found[0] ?? '', /unknown option; did you mean http\?/)
@@ -191,6 +212,19 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
     'a limit by session without sessions',
     MINIMAL.replace('    endpoint', '    limit: { ratePerSecond: 1, key: session }\n    endpoint'),
     /agents\.waf\.limit\.key: .*set sessionKey/,
+  ],
+  [
+    'two limits of one name',
+    MINIMAL.replace('    endpoint', '    limits: [{ ratePerSecond: 1 }, { ratePerSecond: 2 }]\n    endpoint'),
+    /agents\.waf\.limits\[1\]\.name: "limit" is used twice/,
+  ],
+  [
+    'limit beside limits',
+    MINIMAL.replace(
+      '    endpoint',
+      '    limit: { ratePerSecond: 1 }\n    limits: [{ name: a, ratePerSecond: 2 }]\n    endpoint',
+    ),
+    /agents\.waf\.limits: limit and limits exclude each other/,
   ],
   ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],
   ['text that is not YAML', 'listen: [', /weir\.yaml:1:\d+: /],

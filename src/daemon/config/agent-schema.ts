@@ -47,6 +47,11 @@ const reverse = section(
 
 const limit = section(
   {
+    name: text(
+      'a name',
+      'per-client',
+      'Names the limit in answers, metrics and the store: kept, spent tokens are kept. Default limit.',
+    ).optional(),
     ratePerSecond: number(0, 1e9, 100, 'Tokens that come back per second; 0: the burst is all there is.'),
     burst: number(1, 1e12, 200, 'Tokens a full bucket holds. Default: one second of the rate.').optional(),
     key: z
@@ -61,10 +66,6 @@ const limit = section(
       .optional(),
     cost: choice(['event', 'byte'], 'What one token pays for. Default event.').optional(),
     shadow: flag('Decide and count, but let everything pass. Default false.').optional(),
-    onLimit: choice(
-      ['deny', 'skip'],
-      'deny: answer 429 with retry-after; skip: go on without this agent (counted as a bypass). Default deny.',
-    ).optional(),
   },
   'Rate limit in front of the agent: a token bucket per key, kept over restarts.',
 )
@@ -175,6 +176,17 @@ export const sharedShape = {
     50,
     'A header event without an answer for this long is asked on a second connection too; the agent may see it twice. Default: never.',
   ).optional(),
+  limit: limit.optional(),
+  limits: list(
+    limit,
+    'limits',
+    '[{ name: all, ratePerSecond: 5000 }, { name: client, ratePerSecond: 50, key: client-ip }]',
+    'Several limits at once, each with a name of its own; an event must pass all of them. In place of limit.',
+  ).optional(),
+  onLimit: choice(
+    ['deny', 'skip'],
+    'What a limit or a ban does. deny: answer 429 or 403; skip: go on without this agent (counted as a bypass). Default deny.',
+  ).optional(),
   flowWaitMs: durationMs(100, 'How long onPause: wait waits at most. Default 100.').optional(),
   maxConcurrentPerConnection: count(
     1,
@@ -223,7 +235,6 @@ export const agentSchema = section(
     ).optional(),
     reverse: reverse.optional(),
     ...sharedShape,
-    limit: limit.optional(),
     config: z
       .unknown()
       .meta({ description: "The agent's own configuration, pushed to it on each connection." })

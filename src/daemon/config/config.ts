@@ -112,7 +112,7 @@ export interface AgentConfig {
   readonly maxConnectionUses: number
   readonly maxEjectedShare: number
   readonly body: BodyConfig
-  readonly limit: LimitRule | undefined
+  readonly limits: readonly LimitRule[]
   /** What a limit or a ban does. */
   readonly onLimit: 'deny' | 'skip'
   /** Undefined: none is sent. */

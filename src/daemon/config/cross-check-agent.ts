@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { MAX_SOCKET_PATH_BYTES } from './addresses.ts'
-import type { Report } from './problem.ts'
+import type { OptionPath, Report } from './problem.ts'
 import type { ConfigInput } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
@@ -48,12 +48,37 @@ export function checkAgent(
     if (!events.includes('request-body') && !events.includes('response-body'))
       idle('body', 'the agent gets neither request-body nor response-body')
   }
-  if (agent.limit?.key === 'session' && input.sessionKey === undefined)
-    report(
-      [...path, 'limit', 'key'],
-      'no request has a session, so all would share one bucket; set sessionKey, for example sessionKey: cookie:sid',
-    )
+  checkLimits(path, agent, input.sessionKey !== undefined, report)
   if (reverse !== undefined) checkReverse(name, agent, input, report)
+}
+
+/** Of one agent, or of the presets for all. */
+export function checkLimits(
+  path: OptionPath,
+  { limit, limits }: Pick<AgentInput, 'limit' | 'limits'>,
+  hasSessions: boolean,
+  report: Report,
+): void {
+  if (limit !== undefined && limits !== undefined)
+    report([...path, 'limits'], 'limit and limits exclude each other; move the one into the other')
+  const names = new Set<string>()
+  for (const [at, one] of [
+    ...(limit === undefined ? [] : [[['limit'], limit] as const]),
+    ...(limits ?? []).map((entry, index) => [['limits', index], entry] as const),
+  ]) {
+    if (one.key === 'session' && !hasSessions)
+      report(
+        [...path, ...at, 'key'],
+        'no request has a session, so all would share one bucket; set sessionKey, for example sessionKey: cookie:sid',
+      )
+    const name = one.name ?? 'limit'
+    if (names.has(name))
+      report(
+        [...path, ...at, 'name'],
+        `"${name}" is used twice; two limits of one name would share their tokens`,
+      )
+    names.add(name)
+  }
 }
 
 function checkReverse(name: string, agent: AgentInput, input: ConfigInput, report: Report): void {

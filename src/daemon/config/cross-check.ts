@@ -10,7 +10,7 @@ import {
   isLoopback,
   MAX_SOCKET_PATH_BYTES,
 } from './addresses.ts'
-import { checkAgent } from './cross-check-agent.ts'
+import { checkAgent, checkLimits } from './cross-check-agent.ts'
 import type { OptionPath, Report } from './problem.ts'
 import type { ConfigInput } from './schema.ts'
 import { suggest } from './suggest.ts'
@@ -21,6 +21,8 @@ export function crossCheck(input: ConfigInput, folder: string, report: Report): 
   checkHttp(input, report)
   for (const [name, agent] of Object.entries(input.agents ?? {}))
     checkAgent(name, agent, input, folder, report)
+  if (input.defaults !== undefined)
+    checkLimits(['defaults'], input.defaults, input.sessionKey !== undefined, report)
   checkRoutes(input, report)
 }
 

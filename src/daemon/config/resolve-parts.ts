@@ -11,10 +11,22 @@ type AgentInput = NonNullable<ConfigInput['agents']>[string]
 /** Prefixes that one client is taken to hold: an address of IPv4, a site of IPv6 (RFC 6177). */
 const CLIENT_KEY: LimitKey = { by: 'client', ipv4Bits: 32, ipv6Bits: 64 }
 
-export function limitRule(limit: NonNullable<AgentInput['limit']>): LimitRule {
+type LimitInput = NonNullable<AgentInput['limit']>
+type LimitOptions = Pick<AgentInput, 'limit' | 'limits'>
+
+/** What an agent says of its limits replaces the presets, all of them. */
+export function limitsOf(agent: LimitOptions, shared: LimitOptions): readonly LimitInput[] {
+  for (const { limit, limits } of [agent, shared]) {
+    if (limits !== undefined) return limits
+    if (limit !== undefined) return [limit]
+  }
+  return []
+}
+
+export function limitRule(limit: LimitInput): LimitRule {
   const { ratePerSecond } = limit
   return {
-    name: 'limit',
+    name: limit.name ?? 'limit',
     key: limitKey(limit.key ?? 'agent'),
     ratePerSecond,
     burst: limit.burst ?? Math.max(1, ratePerSecond),

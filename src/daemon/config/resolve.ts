@@ -6,7 +6,7 @@ import type { Address, BindAddress, Endpoint } from './addresses.ts'
 import type { EventName } from './agent-schema.ts'
 import type { AgentConfig, AgentOrigin, Config, ReverseListenConfig, RouteConfig } from './config.ts'
 import type { OptionPath, Report } from './problem.ts'
-import { defined, limitRule, overloadLimit, sessionSource } from './resolve-parts.ts'
+import { defined, limitRule, limitsOf, overloadLimit, sessionSource } from './resolve-parts.ts'
 import type { ConfigInput } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
@@ -122,8 +122,8 @@ export function resolveConfig(
         maxBytes: agent.body?.maxBytes ?? shared.body?.maxBytes ?? 1_048_576,
         onTooLarge: agent.body?.onTooLarge ?? shared.body?.onTooLarge ?? 'reject',
       },
-      limit: agent.limit && limitRule(agent.limit),
-      onLimit: agent.limit?.onLimit ?? 'deny',
+      limits: limitsOf(agent, shared).map(limitRule),
+      onLimit: agent.onLimit ?? shared.onLimit ?? 'deny',
       config: agent.config,
     }
   }
