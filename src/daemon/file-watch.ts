@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 
 /** Editors and volume managers change a file in several steps; wait for the last of them. Milliseconds. */
 const DEBOUNCE_MS = 200
+/** Logs or a database in the same folder change it all the time; look at least this often then. Milliseconds. */
+const MAX_WAIT_MS = 1000
 
 /**
  * Tells when the content of files changed. Watches their folders, because editors replace files and Kubernetes
@@ -15,6 +17,8 @@ export class FileWatch {
   #watchers: FSWatcher[] = []
   #content = ''
   #timer: NodeJS.Timeout | undefined
+  /** When the first change was seen that was not looked at yet. */
+  #pendingSince: number | undefined
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
@@ -55,12 +59,19 @@ export class FileWatch {
 
   #changed(): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      const content = contentOf(this.#files)
-      if (content === this.#content) return
-      this.#content = content
-      this.#onChange()
-    }, DEBOUNCE_MS)
+    const now = performance.now()
+    this.#pendingSince ??= now
+    const leftMs = this.#pendingSince + MAX_WAIT_MS - now
+    this.#timer = setTimeout(
+      () => {
+        this.#pendingSince = undefined
+        const content = contentOf(this.#files)
+        if (content === this.#content) return
+        this.#content = content
+        this.#onChange()
+      },
+      Math.max(0, Math.min(DEBOUNCE_MS, leftMs)),
+    )
     this.#timer.unref()
   }
 }

@@ -12,7 +12,7 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
-import { mutationOf } from './merge.ts'
+import { BLAMES_CALLER, flawOf } from './reply-check.ts'
 import { type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
@@ -173,7 +173,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     const failure = failureCodeOf(reply)
     if (failure !== undefined) {
       this.#isBadReply = true
-      this.fail(new WeirError(failure, `agent ${this.policy.name} failed: ${failureText(reply)}`))
+      const code = BLAMES_CALLER.has(failure) ? 'INTERNAL' : failure
+      this.fail(new WeirError(code, `agent ${this.policy.name} failed: ${failureText(reply)}`))
       return
     }
     const flaw = flawOf(reply, this.event)
@@ -265,20 +266,4 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.scope.detach(this)
     this.#owner.onSettled(this)
   }
-}
-
-/** What is wrong with a well-formed reply as an answer to this event. */
-function flawOf(reply: AgentReply, event: AgentEvent): string | undefined {
-  const { requestBodyMutation, responseBodyMutation } = reply
-  if (requestBodyMutation === undefined && responseBodyMutation === undefined) return undefined
-  if (!('chunkIndex' in event)) {
-    return `a body mutation in the answer to ${event.kind}`
-  }
-  const mutation = mutationOf(reply, event.kind)
-  const foreign = mutation === requestBodyMutation ? responseBodyMutation : requestBodyMutation
-  if (foreign?.data !== undefined) return `a mutation of the other body in the answer to ${event.kind}`
-  if (mutation !== undefined && mutation.chunkIndex !== event.chunkIndex) {
-    return `a mutation of body chunk ${mutation.chunkIndex} in the answer to chunk ${event.chunkIndex}`
-  }
-  return undefined
 }

@@ -1,6 +1,7 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Probe, RequestFacts } from '../core/probe.ts'
 import { type Random, systemRandom } from '../core/random.ts'
+import { logDestination } from './log-destination.ts'
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -25,7 +26,7 @@ export interface Log {
 const SECRET_FIELDS = ['authorization', 'cookie', 'token', 'authToken', 'password', 'secret', 'apiKey']
 
 export function createLog(options: LogOptions): Log {
-  const stream = options.stream ?? destination({ fd: 1, sync: false })
+  const stream = options.stream ?? logDestination(1)
   const logger = pino(
     {
       level: options.level,

@@ -107,6 +107,30 @@ test("an agent's own failure follows its failure mode and is no decision", async
   }
 })
 
+test('a header operation that cannot be carried out makes the whole answer unusable', async () => {
+  for (const value of ['\u017dan', 'a\r\nb: c']) {
+    const bench = new Bench()
+    const scope = bench.open([bench.agent('a')])
+    const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+    bench.pool('a').reply({ requestHeaders: [{ op: 'set', name: 'x-user', value }] })
+    const { error, requestHeaders } = await verdict
+    assert.equal(error?.code, 'PROTOCOL_ERROR', value)
+    assert.deepEqual(requestHeaders, [])
+  }
+})
+
+test("an agent's own fault never blames the client", async () => {
+  for (const code of ['INVALID_ARGUMENT', 'TOO_LARGE', 'NOT_FOUND'] as const) {
+    const bench = new Bench()
+    const scope = bench.open([bench.agent('a')])
+    const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+    const thrown = new WeirError(code, 'status 999 is no status')
+    bench.pool('a').sent[0]!.pending.onReply(failureReply(scope.correlationId, thrown))
+    const { decision } = await verdict
+    assert.equal(decision.kind === 'block' && decision.status, 500, code)
+  }
+})
+
 test('what may have been sent is never repeated', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', {}, [1, 2])])

@@ -1,10 +1,11 @@
 import { STATUS_CODES } from 'node:http'
 import { type ErrorCode, WeirError } from '../../core/errors.ts'
+import { isFieldName, isFieldValue } from '../../core/header-field.ts'
 import type { Decision } from '../../core/reply.ts'
 import { denialHeaders } from '../../proxy/limits/rate-limit-headers.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
 import { fieldName, isGuarded } from './field-names.ts'
-import { applyOps, isFieldName, isFieldValue, type OpObserver } from './header-list.ts'
+import { applyOps, type OpObserver } from './header-list.ts'
 
 /** A response that Weir gives itself, instead of the upstream's. Content-length is left to the writer. */
 export interface Answer {
@@ -22,7 +23,7 @@ export function answerOf(verdict: Verdict, correlationId: string, observer: OpOb
   const answer =
     verdict.error === undefined
       ? decided(verdict.decision, correlationId)
-      : answerOfError(verdict.error, correlationId)
+      : answerOfError(verdict.error, correlationId, verdict.error.httpStatus, true)
   applyOps(answer.headers, verdict.responseHeaders, observer)
   return answer
 }
@@ -60,9 +61,10 @@ export function answerOfError(
   error: WeirError,
   correlationId: string,
   status: number = error.httpStatus,
+  isInternal: boolean = status >= 500,
 ): Answer {
   const headers = ['content-type', 'application/json', ...denialHeaders(error)]
-  const message = status >= 500 ? FAULTS[error.code] : error.message
+  const message = isInternal ? FAULTS[error.code] : error.message
   const body = JSON.stringify({ error: error.code, message, correlationId })
   return { status, headers, body: `${body}\n` }
 }

@@ -1,17 +1,6 @@
+import { isFieldName, isFieldValue } from '../../core/header-field.ts'
 import type { HeaderOp } from '../../core/reply.ts'
 import { fieldName, isGuarded } from './field-names.ts'
-
-const NAME = /^[\w!#$%&'*+.^`|~-]+$/
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
-
-/** A value that can stand in a header field: one byte per character, no control characters but tab. */
-export function isFieldValue(value: string): boolean {
-  return !BAD_VALUE.test(value)
-}
-
-export function isFieldName(name: string): boolean {
-  return NAME.test(name)
-}
 
 /** First value of a lower-case name in a flat list. */
 export function findField(fields: readonly string[], name: string): string | undefined {

@@ -1,5 +1,5 @@
 import { WeirError } from '../../core/errors.ts'
-import { isFieldName } from './header-list.ts'
+import { isFieldName } from '../../core/header-field.ts'
 
 /** Where the front end listens. Port 0 takes any free port. */
 export type ListenAddress =
