@@ -8,5 +8,5 @@ import { serve } from '../../src/daemon/serve.ts'
 const [file = '', folder = ''] = process.argv.slice(2)
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 const code = await serve({ file, waitForAgentsMs: 0, onServing: () => process.send?.({ ready: true }) })
-if (!process.connected) await rm(folder, { recursive: true, force: true })
+if (!process.connected) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 process.exit(code)

@@ -103,7 +103,11 @@ const HISTORY_LINES = 100
 const LONGEST_REASON = 500
 
 function banOf(body: unknown): { agent: string; reason: string; durationMs: number | undefined } {
-  const { agent, reason, durationMs } = (body ?? {}) as Record<string, unknown>
+  const { agent, reason, durationMs, ...others } = (body ?? {}) as Record<string, unknown>
+  const [unknown] = Object.keys(others)
+  /* A misspelt duration would make the ban permanent. */
+  if (unknown !== undefined)
+    throw new WeirError('INVALID_ARGUMENT', `${unknown}: unknown; a ban has agent, reason and durationMs`)
   if (typeof agent !== 'string' || agent === '')
     throw new WeirError('INVALID_ARGUMENT', 'agent: expected the name of an agent; example: {"agent":"waf"}')
   if (reason !== undefined && (typeof reason !== 'string' || reason.length > LONGEST_REASON))

@@ -59,7 +59,10 @@ export function limitViews({ config }: AgentEntry, limiter: Limiter): LimitView[
     ratePerSecond,
     burst,
     isShadow: shadow,
-    /* Only a limit on the agent itself has one bucket; the others have one per client, route or session. */
-    remaining: key.by === 'agent' ? tokens.find(({ rule }) => rule === name)?.remaining : undefined,
+    /* Only a limit on the agent itself has one bucket; one that is not in memory is full or unknown. */
+    remaining:
+      key.by === 'agent'
+        ? tokens.find(({ rule, isKnown }) => isKnown && rule === name)?.remaining
+        : undefined,
   }))
 }

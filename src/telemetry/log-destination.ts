@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type DestinationStream, destination } from 'pino'
 
 /** Lines held while the destination is slow or full, bytes. Beyond it lines are dropped: a log never holds up traffic. */
@@ -23,7 +24,7 @@ export function logDestination(fd: number): LogDestination {
   })
   const stream = destination({ fd, sync: false, maxLength: MAX_HELD_BYTES })
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (!isBroken) process.stderr.write(`weir: log lines are being lost: ${error.message}\n`)
+    if (!isBroken) complain(error)
     isBroken = true
   })
   stream.on('drain', () => {
@@ -42,5 +43,13 @@ export function logDestination(fd: number): LogDestination {
       }
       stream.flushSync()
     },
+  }
+}
+
+function complain(error: Error): void {
+  try {
+    writeSync(2, `weir: log lines are being lost: ${error.message}\n`)
+  } catch {
+    /* Whoever read both streams is gone; there is nobody left to tell. */
   }
 }

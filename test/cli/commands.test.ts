@@ -34,7 +34,7 @@ test('every view and change of a running daemon is a command, as text and as JSO
     (await weir('connections', 'waf')).text,
     /^ID +AGENT .*(\n +\d+ {2}waf +uds .*|\n\d+ +waf +uds .*){4}\n$/,
   )
-  assert.match((await weir('limits', 'waf')).text, /\nwaf +limit +agent +10\/s +20 +event +20 +enforced\n$/)
+  assert.match((await weir('limits', 'waf')).text, /\nwaf +limit +agent +10\/s +20 +event +- +enforced\n$/)
 
   const ban = await weir('ban', 'waf', '--reason', 'too eager', '--for', '15m', '--json')
   assert.equal(ban.code, 0, ban.text)

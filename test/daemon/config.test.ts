@@ -226,6 +226,11 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
     ),
     /agents\.waf\.limits: limit and limits exclude each other/,
   ],
+  [
+    'a route that leads back to Weir',
+    MINIMAL.replace('127.0.0.1:0', '127.0.0.1:8090').replace('127.0.0.1:3000', 'localhost:8090'),
+    /routes\[0\]\.upstream: http:\/\/localhost:8090 is listen\.http itself/,
+  ],
   ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],
   ['text that is not YAML', 'listen: [', /weir\.yaml:1:\d+: /],
   ['an empty file', '', /listen: expected a mapping/],

@@ -1,4 +1,4 @@
-import { type Answer, allow, block, serveGrpc } from '../../../src/index.ts'
+import { type Answer, allow, block, headerOf, serveGrpc } from '../../../src/index.ts'
 import { untilStopped } from '../child-side.ts'
 import { attacksIn } from './attack-patterns.ts'
 
@@ -16,7 +16,12 @@ const { WEIR_DEMO_WAF_PORT = '0' } = process.env
 const server = await serveGrpc(`127.0.0.1:${WEIR_DEMO_WAF_PORT}`, {
   name: 'waf',
   version: '1.0.0',
-  onRequestHeaders: (event) => verdictOn(event.uri, true),
+  onRequestHeaders(event) {
+    /* What cannot be read cannot be judged: a compressed attack would pass. */
+    const encoding = headerOf(event.headers, 'content-encoding') ?? 'identity'
+    if (encoding !== 'identity') return block(415, 'The demo WAF reads plain bodies only.\n').addTag('waf')
+    return verdictOn(event.uri, true)
+  },
   /* Weir holds the whole body for us (body.mode: buffer), so nothing hides between two chunks. */
   onRequestBody: (chunk) => verdictOn(Buffer.from(chunk.data).toString('utf8'), true),
 })

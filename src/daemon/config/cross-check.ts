@@ -122,6 +122,18 @@ function reportThrown(report: Report, path: OptionPath, build: () => unknown): v
   }
 }
 
+/** Whether an origin leads back to our own HTTP listener, as far as its text tells. */
+function isOwnListener({ listen }: ConfigInput, upstream: string | undefined): boolean {
+  const own = listen.http
+  if (own === undefined || own.kind === 'unix' || upstream === undefined || !URL.canParse(upstream))
+    return false
+  const { hostname, port, protocol } = new URL(upstream)
+  if (Number(port || (protocol === 'https:' ? 443 : 80)) !== own.port) return false
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const isHere = host === 'localhost' || host === '::1' || host.startsWith('127.')
+  return host === own.host || (isHere && (isLoopback(own) || own.host === '0.0.0.0' || own.host === '::'))
+}
+
 function checkRoutes(input: ConfigInput, report: Report): void {
   const names = new Map<string, number>()
   const matches = new Map<string, number>()
@@ -149,6 +161,11 @@ function checkRoutes(input: ConfigInput, report: Report): void {
       report(
         path,
         'has no upstream, and listen.http must forward somewhere; example: upstream: http://127.0.0.1:3000',
+      )
+    if (isOwnListener(input, route.upstream))
+      report(
+        [...path, 'upstream'],
+        `${route.upstream} is listen.http itself: each request would go round for ever; name the server behind`,
       )
     const used = new Set<string>()
     for (const [position, agent] of route.agents.entries()) {

@@ -15,7 +15,10 @@ import { LimiterCounters, type LimiterStats } from './limiter-stats.ts'
 export interface LimitView {
   readonly rule: string
   readonly limit: number
+  /** Whole tokens left; what the whole burst is while `isKnown` is false. */
   readonly remaining: number
+  /** The bucket is in memory: `remaining` is what the next check would see. */
+  readonly isKnown: boolean
   /** Milliseconds until full; undefined: never. */
   readonly resetMs: number | undefined
   readonly ratePerSecond: number
@@ -84,7 +87,7 @@ export class Limiter implements LimitGate {
       this.#cached(scope, request)?.bucket.refund(costOf(scope, request))
   }
 
-  /** How the limits stand for such a request; takes nothing. A bucket not in memory counts as full. */
+  /** How the limits stand for such a request; takes nothing. Of a bucket not in memory nothing is known. */
   peek(request: LimitRequest): readonly LimitView[] {
     const now = this.#clock.now()
     return this.#scopes.of(request.agent).map((scope) => {
@@ -92,7 +95,7 @@ export class Limiter implements LimitGate {
       const tokens = this.#cached(scope, request)?.bucket
       const remaining = Math.floor((tokens?.remaining(now) ?? burst) + 1e-6)
       const resetMs = tokens === undefined ? 0 : tokens.resetMs(now)
-      return { rule: name, limit: burst, remaining, resetMs, ratePerSecond }
+      return { rule: name, limit: burst, remaining, isKnown: tokens !== undefined, resetMs, ratePerSecond }
     })
   }
 
