@@ -16,12 +16,6 @@ export class Histogram {
     this.#total++
   }
 
-  add(other: Histogram): void {
-    for (let bucket = 0; bucket < other.#counts.length; bucket++)
-      this.#counts[bucket]! += other.#counts[bucket]!
-    this.#total += other.#total
-  }
-
   /** Upper bound of the bucket that holds the quantile (0 to 1), microseconds; 0 when empty. */
   quantile(share: number): number {
     const rank = Math.ceil(share * this.#total)

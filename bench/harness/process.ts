@@ -59,10 +59,6 @@ export class BenchProcess {
     return this.#lines
   }
 
-  exited(): Promise<number | null> {
-    return this.#exited
-  }
-
   async stop(): Promise<void> {
     all.delete(this)
     if (this.child.exitCode !== null || this.child.signalCode !== null) return

@@ -65,7 +65,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     const chain = scope.chain as AgentChain
     const agents = chain.wanting(event.kind)
     if (agents.length === 0) return Promise.resolve(new VerdictDraft().allowed())
-    if (scope.isClosed) return Promise.resolve(closedVerdict(scope))
+    if (scope.isClosed) return Promise.resolve(closedVerdict())
     return new Promise((resolve) => {
       const isParallel = chain.isParallel && agents.length > 1 && !('chunkIndex' in event)
       const run = isParallel
@@ -172,7 +172,7 @@ function unpinAll(scope: RequestScope): void {
   }
 }
 
-function closedVerdict(scope: RequestScope): Verdict {
+function closedVerdict(): Verdict {
   const error = new WeirError('CANCELLED', 'the request is over', { sent: false })
-  return new VerdictDraft().denied(scope.chain.name, error)
+  return new VerdictDraft().denied(undefined, error)
 }

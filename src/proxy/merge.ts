@@ -69,8 +69,8 @@ export class VerdictDraft {
     return alone.#verdict(reply.decision, agent, undefined)
   }
 
-  /** A failure that its agent's mode does not forgive. */
-  denied(agent: string, error: WeirError): Verdict {
+  /** A failure that its agent's mode does not forgive; without an agent, one of ours. */
+  denied(agent: string | undefined, error: WeirError): Verdict {
     const alone = new VerdictDraft()
     alone.#bypassed = this.#bypassed
     const decision: Decision = {

@@ -69,7 +69,9 @@ test('an event of a closed request is refused', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a')])
   bench.dispatcher.close(scope, undefined)
-  assert.equal((await bench.dispatcher.dispatch(headersEvent(scope), scope)).error?.code, 'CANCELLED')
+  const { error, decidedBy } = await bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.equal(error?.code, 'CANCELLED')
+  assert.equal(decidedBy, undefined, 'no agent had a part in it')
 })
 
 test('open requests are bounded, and a closed one makes room', () => {
