@@ -21,7 +21,7 @@ import type {
 } from '../../wire/codec.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
-import { TickWriter } from '../channel/tick-writer.ts'
+import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
@@ -54,7 +54,7 @@ let lastId = 0
  * connection is `greeting` until `admit` is called, `ready` then, and `closed` for good by whatever comes first:
  * the peer's end, an error, garbage, or ourselves.
  */
-export class MuxConnection implements Connection, AgentMessageSink, ChannelListener {
+export class MuxConnection implements Connection, AgentMessageSink, ChannelListener, DrainListener {
   readonly id = ++lastId
   readonly transport: TransportName
   readonly isExclusive: boolean
@@ -64,9 +64,11 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   readonly #reader: MessageReader
   readonly #out: TickWriter
   readonly #pendings = new PendingTable()
-  readonly #pings: Pings
-  readonly #end: ChannelEnd
   readonly #clock: Clock
+  /** Made when needed, as what an idle connection holds is held thousands of times. */
+  #pings: Pings | undefined
+  #end: ChannelEnd | undefined
+  #keptIn: Set<Connection> | undefined
   #greeting: Greeting | undefined
   #observer: ConnectionObserver = new EarlyMessages()
   #capabilities: AgentCapabilities | undefined
@@ -89,9 +91,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#codec = codec
     this.#greeting = greeting
     this.#clock = clock
-    this.#pings = new Pings(clock)
-    this.#end = new ChannelEnd(channel, clock)
-    this.#out = new TickWriter(channel, () => this.#observer.onWritable())
+    this.#out = new TickWriter(channel, this)
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(maxGreetingBytes)
     channel.start(this)
@@ -147,9 +147,11 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     encode(this.#codec, this.#out.open())
   }
 
-  /** Resolves when nothing of the connection is left. */
-  get gone(): Promise<void> {
-    return this.#end.gone
+  /** Is in this set from now on, until nothing of the connection is left. */
+  keepIn(connections: Set<Connection>): void {
+    if (this.#end?.isGone === true) return
+    this.#keptIn = connections
+    connections.add(this)
   }
 
   /** The greeting came and is being judged: until `admit` whatever else arrives breaks the connection. */
@@ -198,6 +200,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   async ping(timeoutMs: number): Promise<number> {
     if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
     if (this.isExclusive) return 0
+    this.#pings ??= new Pings(this.#clock)
     return this.#pings.send(timeoutMs, this.peer, (sequence) => {
       this.#codec.writePing(sequence, this.#clock.wallMs(), this.#out.open())
     })
@@ -223,7 +226,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   close(): Promise<void> {
     this.#shut(new WeirError('CONNECTION_LOST', `the connection to ${this.peer} was closed by this side`))
-    return this.#end.gone
+    return this.#ending.gone
   }
 
   destroy(reason: WeirError): void {
@@ -253,7 +256,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onClosed(error: WeirError | undefined): void {
-    this.#end.onClosed()
+    this.#ending.onClosed()
+    this.#keptIn?.delete(this)
     this.#shut(error ?? new WeirError('CONNECTION_LOST', `the connection to ${this.peer} is gone`))
   }
 
@@ -262,6 +266,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     const agentId = this.#capabilities?.agentId ?? ''
     const message = 'the server of the agent announced its end'
     this.onHealth({ agentId, state: 'draining', message, timestampMs: this.#clock.wallMs() })
+  }
+
+  onDrained(): void {
+    this.#observer.onWritable()
   }
 
   onReply(reply: AgentReply): void {
@@ -307,13 +315,20 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onPong(sequence: number): void {
-    if (this.#isOpen()) this.#pings.onPong(sequence)
+    if (!this.#isOpen() || this.#pings === undefined) return
+    this.#pings.onPong(sequence)
+    if (this.#pings.size === 0) this.#pings = undefined
   }
 
   onMalformedControl(error: WeirError): void {
     if (!this.#isOpen()) return
     const message = `a control message of ${this.peer} was ignored: ${error.message}`
     this.#observer.onLog({ level: 'warn', message, fields: {}, timestampMs: this.#clock.wallMs() })
+  }
+
+  get #ending(): ChannelEnd {
+    this.#end ??= new ChannelEnd(this.#channel, this.#clock)
+    return this.#end
   }
 
   /** Messages count only after the greeting, and no more once the connection is closed. */
@@ -352,8 +367,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#greeting = undefined
     this.#out.flush()
     this.#out.end()
-    this.#end.finish(reason)
-    this.#pings.failAll(lost)
+    this.#ending.finish(reason)
+    this.#pings?.failAll(lost)
     for (const pending of this.#pendings.drain()) tellLost(pending, lost)
     greeting?.onFailed(reason)
     this.#observer.onClosed(reason)

@@ -8,14 +8,21 @@ interface OutstandingPing {
   readonly fail: (error: WeirError) => void
 }
 
+/** Sequence numbers are the process's, so that a connection that waits for no pong keeps nothing. */
+let lastSequence = 0
+
 /** The pings of one connection that wait for their pongs. A pong of another sequence answers none of them. */
 export class Pings {
   readonly #clock: Clock
   readonly #outstanding = new Map<number, OutstandingPing>()
-  #sequence = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
+  }
+
+  /** Pings that wait for their pongs. */
+  get size(): number {
+    return this.#outstanding.size
   }
 
   /**
@@ -24,7 +31,7 @@ export class Pings {
    */
   send(timeoutMs: number, peer: string, write: (sequence: number) => void): Promise<number> {
     return new Promise((settle, fail) => {
-      const sequence = this.#sequence++
+      const sequence = ++lastSequence
       write(sequence)
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#outstanding.delete(sequence)
