@@ -11,7 +11,7 @@ import { type ConfigPush, ConfigPusher } from './config-push.ts'
 import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
-import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
+import { type ConnectionOwner, LiveConnection, type Origin, type Terms } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
 import { PoolCounters } from './pool-counters.ts'
 import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
@@ -54,6 +54,8 @@ export class ConnectionPool implements ManagedPool {
   readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
+  /** Of a connection that the agent made: it is never replaced by us. */
+  readonly #terms: Terms
   readonly #healthSettings: HealthSettings
   readonly #group: EjectionGroup
   readonly #breaker: BreakerGate
@@ -82,6 +84,9 @@ export class ConnectionPool implements ManagedPool {
     this.#settings = settings
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
+    const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
+    const never = Number.POSITIVE_INFINITY
+    this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
     this.#healthSettings = healthSettings(settings.health)
     this.#roster = new Roster(strategyNamed(settings.strategy), random)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
@@ -156,11 +161,11 @@ export class ConnectionPool implements ManagedPool {
     if (refused !== undefined) return refused
     const replaced = olderRuns(this.#roster.all, incarnation)
     const live = this.#admit(connection, {
-      ...this.#origin(),
       slot: undefined,
       home: incarnation?.instance ?? connection.peer,
       instance: incarnation?.instance,
       epoch: incarnation?.epoch ?? 0,
+      terms: this.#terms,
     })
     for (const old of replaced) this.#retire(old)
     if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
@@ -301,13 +306,6 @@ export class ConnectionPool implements ManagedPool {
     return refusal
   }
 
-  #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {
-    const { maxConcurrentPerConnection, slowStartMs, heartbeatMs } = this.#settings
-    const never = Number.POSITIVE_INFINITY
-    const maxInFlight = maxConcurrentPerConnection
-    return { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
-  }
-
   #admit(connection: Connection, origin: Origin): LiveConnection {
     const { random, clock, probe } = this.#around
     const now = clock.now()
@@ -337,13 +335,15 @@ export class ConnectionPool implements ManagedPool {
     const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
     const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
     const live = this.#admit(connection, {
-      ...this.#origin(),
       slot,
       home: connection.peer,
       instance: undefined,
       epoch: 0,
-      retireAt: clock.now() + shortened(maxConnectionAgeMs),
-      maxUses: shortened(maxConnectionUses),
+      terms: {
+        ...this.#terms,
+        retireAt: clock.now() + shortened(maxConnectionAgeMs),
+        maxUses: shortened(maxConnectionUses),
+      },
     })
     const replaced = this.#keeper!.filled(slot)
     for (const old of this.#roster.ready)

@@ -25,10 +25,10 @@ export class SocketChannel implements ByteChannel {
     const socket = this.#socket
     this.#listener = listener
     socket[CHANNEL] = this
-    socket.on('data', SocketChannel.#onData)
-    socket.on('end', SocketChannel.#onEnd)
-    socket.on('error', SocketChannel.#onError)
-    socket.on('close', SocketChannel.#onClose)
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
@@ -51,24 +51,39 @@ export class SocketChannel implements ByteChannel {
     this.#socket.destroy()
   }
 
-  static #onData(this: ChannelSocket, chunk: Buffer): void {
-    this[CHANNEL]!.#listener?.onData(chunk)
+  /** The socket's own listeners call these; nobody else does. */
+  onData(chunk: Buffer): void {
+    this.#listener?.onData(chunk)
   }
 
-  static #onEnd(this: ChannelSocket): void {
-    this[CHANNEL]!.#listener?.onEnd(undefined)
+  onEnd(): void {
+    this.#listener?.onEnd(undefined)
   }
 
-  static #onError(this: ChannelSocket, error: Error): void {
-    const channel = this[CHANNEL]!
-    const message = `${channel.peer}: ${error.message}`
-    channel.#failure ??= new WeirError('CONNECTION_LOST', message, { cause: error })
+  onError(error: Error): void {
+    const message = `${this.peer}: ${error.message}`
+    this.#failure ??= new WeirError('CONNECTION_LOST', message, { cause: error })
   }
 
-  static #onClose(this: ChannelSocket): void {
-    const channel = this[CHANNEL]!
-    const listener = channel.#listener
-    channel.#listener = undefined
-    listener?.onClosed(channel.#failure)
+  onClose(): void {
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onClosed(this.#failure)
   }
+}
+
+function onData(this: ChannelSocket, chunk: Buffer): void {
+  this[CHANNEL]!.onData(chunk)
+}
+
+function onEnd(this: ChannelSocket): void {
+  this[CHANNEL]!.onEnd()
+}
+
+function onError(this: ChannelSocket, error: Error): void {
+  this[CHANNEL]!.onError(error)
+}
+
+function onClose(this: ChannelSocket): void {
+  this[CHANNEL]!.onClose()
 }

@@ -27,6 +27,7 @@ import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
 import { PendingTable } from './pending-table.ts'
 import { Pings } from './pings.ts'
+import { sharedCapabilities } from './shared-capabilities.ts'
 
 /** What differs between the transports that a connection runs on. */
 export interface ConnectionTraits {
@@ -63,9 +64,9 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   readonly #codec: ProxyCodec
   readonly #reader: MessageReader
   readonly #out: TickWriter
-  readonly #pendings = new PendingTable()
   readonly #clock: Clock
   /** Made when needed, as what an idle connection holds is held thousands of times. */
+  #pendings: PendingTable | undefined
   #pings: Pings | undefined
   #end: ChannelEnd | undefined
   #keptIn: Set<Connection> | undefined
@@ -74,6 +75,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   #capabilities: AgentCapabilities | undefined
   #closedBy: WeirError | undefined
   #hasPeerEnded = false
+  #pingsSent = 0
 
   /** `maxGreetingBytes` bounds messages before the connection is admitted. */
   constructor(
@@ -125,7 +127,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   get pendingCount(): number {
-    return this.#pendings.size
+    return this.#pendings?.size ?? 0
   }
 
   observe(observer: ConnectionObserver): void {
@@ -136,7 +138,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   /** The peer is who it should be: from now on the connection carries events. */
   admit(capabilities: AgentCapabilities): void {
-    this.#capabilities = capabilities
+    this.#capabilities = sharedCapabilities(capabilities)
     this.#greeting = undefined
     this.#reader.setMaxPayloadBytes(this.#traits.maxMessageBytes)
   }
@@ -170,7 +172,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   send(event: AgentEvent, pending: PendingReply): void {
     if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
-    const pendings = this.#pendings
+    const pendings = this.#pendings ?? this.#beginPendings()
     if (this.isExclusive && pendings.size > 0) throw this.#busyError()
     pendings.insert(pending)
     try {
@@ -182,7 +184,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   abandon(pending: PendingReply): boolean {
-    const wasWaiting = this.#pendings.abandon(pending)
+    const wasWaiting = this.#pendings?.abandon(pending) ?? false
     /* Replies without an id: the abandoned event's reply would be taken for the next event's. */
     if (wasWaiting && this.isExclusive)
       this.destroy(
@@ -200,8 +202,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   async ping(timeoutMs: number): Promise<number> {
     if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
     if (this.isExclusive) return 0
+    /* Whoever is pinged is idle, perhaps for days: it keeps no room for events. */
+    if (this.#pendings?.isBlank === true) this.#pendings = undefined
     this.#pings ??= new Pings(this.#clock)
-    return this.#pings.send(timeoutMs, this.peer, (sequence) => {
+    return this.#pings.send(this.#pingsSent++, timeoutMs, this.peer, (sequence) => {
       this.#codec.writePing(sequence, this.#clock.wallMs(), this.#out.open())
     })
   }
@@ -274,14 +278,14 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   onReply(reply: AgentReply): void {
     if (!this.#isOpen()) return
-    const pending = this.#pendings.take(reply.correlationId)
+    const pending = this.#pendings?.take(reply.correlationId)
     if (pending === undefined) this.#observer.onStrayReply(reply.correlationId)
     else pending.onReply(reply)
   }
 
   onMalformedReply(correlationId: string, error: WeirError): void {
     if (!this.#isOpen()) return
-    const pending = this.#pendings.take(correlationId)
+    const pending = this.#pendings?.take(correlationId)
     if (pending === undefined) this.#observer.onStrayReply(correlationId)
     else pending.onLost(error)
   }
@@ -324,6 +328,11 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     if (!this.#isOpen()) return
     const message = `a control message of ${this.peer} was ignored: ${error.message}`
     this.#observer.onLog({ level: 'warn', message, fields: {}, timestampMs: this.#clock.wallMs() })
+  }
+
+  #beginPendings(): PendingTable {
+    this.#pendings = new PendingTable()
+    return this.#pendings
   }
 
   get #ending(): ChannelEnd {
@@ -369,7 +378,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#out.end()
     this.#ending.finish(reason)
     this.#pings?.failAll(lost)
-    for (const pending of this.#pendings.drain()) tellLost(pending, lost)
+    for (const pending of this.#pendings?.drain() ?? []) tellLost(pending, lost)
     greeting?.onFailed(reason)
     this.#observer.onClosed(reason)
   }

@@ -8,9 +8,6 @@ interface OutstandingPing {
   readonly fail: (error: WeirError) => void
 }
 
-/** Sequence numbers are the process's, so that a connection that waits for no pong keeps nothing. */
-let lastSequence = 0
-
 /** The pings of one connection that wait for their pongs. A pong of another sequence answers none of them. */
 export class Pings {
   readonly #clock: Clock
@@ -26,12 +23,16 @@ export class Pings {
   }
 
   /**
-   * Calls `write` with a new sequence number and resolves with the round trip, milliseconds. Rejects with
+   * Calls `write` with `sequence`, which no earlier ping of the connection had, and resolves with the round trip, milliseconds. Rejects with
    * TIMEOUT, or with whatever `write` throws.
    */
-  send(timeoutMs: number, peer: string, write: (sequence: number) => void): Promise<number> {
+  send(
+    sequence: number,
+    timeoutMs: number,
+    peer: string,
+    write: (sequence: number) => void,
+  ): Promise<number> {
     return new Promise((settle, fail) => {
-      const sequence = ++lastSequence
       write(sequence)
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#outstanding.delete(sequence)
