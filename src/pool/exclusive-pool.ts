@@ -259,6 +259,10 @@ class Loan implements PooledConnection {
     return this.#live.inFlight
   }
 
+  get timeoutMultiplier(): number {
+    return this.#live.timeoutMultiplier
+  }
+
   pin(): void {
     this.#live.pin()
   }

@@ -180,6 +180,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.#latency.value(this.#owner.now)
   }
 
+  get timeoutMultiplier(): number {
+    return this.health.timeoutMultiplier(this.#owner.clock.now())
+  }
+
   /** Upper bound for the age of the oldest unanswered event, milliseconds; 0 when nothing is in flight. */
   oldestUnansweredMs(now: number): number {
     return this.inFlight === 0 ? 0 : now - this.#busySince

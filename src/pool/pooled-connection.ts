@@ -8,6 +8,8 @@ export interface PooledConnection {
   readonly connection: Connection
   /** Leased and not yet released. */
   readonly inFlight: number
+  /** Factor on deadlines that the agent asked for while degraded, 1 to 10. */
+  readonly timeoutMultiplier: number
   /**
    * A request has events here and may have more: a connection that leaves waits for it, up to its deadline. Each
    * `pin` is ended by one `unpin`.

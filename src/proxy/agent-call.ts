@@ -202,7 +202,9 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   }
 
   onDeadline(): void {
-    const { name, timeoutMs } = this.policy
+    for (const layer of this.#pipeline) if (layer.extend?.(this)) return
+    const { name } = this.policy
+    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
     this.cancelReason = 'timeout'
     const where = this.isPending ? 'did not answer' : 'had no free connection'
     this.fail(

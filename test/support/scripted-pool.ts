@@ -39,6 +39,8 @@ export class ScriptedPool implements AgentPool {
   /** Connection and correlation id of abandoned events, whose replies are still due: as in a pending table. */
   readonly #owed = new Set<string>()
   maxWaiters = 10
+  /** What connections say that their agent asked for. */
+  timeoutMultiplier = 1
   answer: ((event: AgentEvent) => AgentReply | undefined) | undefined
 
   constructor(agent: string, connections: readonly number[] = [1]) {
@@ -122,6 +124,7 @@ export class ScriptedPool implements AgentPool {
       id,
       connection,
       inFlight: 1,
+      timeoutMultiplier: this.timeoutMultiplier,
       pin: () => void this.pins++,
       unpin: () => void this.pins--,
       release: (outcome) => {
