@@ -243,9 +243,9 @@ export class ConnectionPool implements ManagedPool {
     if (sessionKey !== undefined && this.sessions !== undefined) {
       return this.#leaseSession(hints, sessionKey, this.sessions, now)
     }
-    const live = this.#roster.pick(hints)
-    if (live === undefined) return this.refusal() ?? 'full'
-    return this.#breaker.admit(now) ? live.take() : 'breaker-open'
+    const live = this.#withRoom(hints, this.#roster.pick(hints))
+    if (typeof live === 'string') return live
+    return this.#breaker.admit(now) ? live.take(hints) : 'breaker-open'
   }
 
   /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
@@ -265,9 +265,17 @@ export class ConnectionPool implements ManagedPool {
     if (connection === undefined) return 'affinity-lost'
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     if (connection.isPaused) return 'paused'
-    if (hints.isBody !== false && connection.pausesBody(hints.correlationId)) return 'paused'
+    const hold = hints.isBody === false ? undefined : connection.holdsBody(hints.correlationId)
+    if (hold !== undefined) return hold
     if (!connection.hasRoom) return 'full'
-    return this.#breaker.admit(now) ? connection.take() : 'breaker-open'
+    return this.#breaker.admit(now) ? connection.take(hints) : 'breaker-open'
+  }
+
+  /** The picked connection, or for a body chunk that it holds back another one. */
+  #withRoom(hints: LeaseHints, picked: LiveConnection | undefined): LiveConnection | Refusal {
+    if (picked === undefined) return this.refusal() ?? 'full'
+    if (hints.isBody !== true || picked.holdsBody(hints.correlationId) === undefined) return picked
+    return this.#roster.pickForBody(hints)
   }
 
   #leaseSession(
@@ -277,11 +285,11 @@ export class ConnectionPool implements ManagedPool {
     now: number,
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
-    const live = wanted ?? this.#roster.pick(hints)
-    if (live === undefined) return this.refusal() ?? 'full'
+    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints))
+    if (typeof live === 'string') return live
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
-    return live.take()
+    return live.take(hints)
   }
 
   /** Why a caller with no wishes would not get a connection now; undefined: it would. */

@@ -2,7 +2,7 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent } from '../core/event.ts'
+import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
@@ -116,6 +116,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.#clock = clock
     this.startedAt = clock.now()
     scope.attach(this)
+  }
+
+  /** For the byte windows of agents. */
+  get bodyBytes(): number {
+    return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
   }
 
   get policy(): AgentPolicy {
