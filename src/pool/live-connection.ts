@@ -155,7 +155,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   get isPaused(): boolean {
-    return this.#gate !== undefined && this.#gate.isPaused
+    return this.#gate?.isPaused === true
   }
 
   /** Whether new requests may come here at all, however full it is: ready, and health admits it. */
