@@ -126,6 +126,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     return this.#closedBy === undefined && this.#out.isWritable
   }
 
+  get isGathering(): boolean {
+    return this.#out.isGathering
+  }
+
   get pendingCount(): number {
     return this.#pendings?.size ?? 0
   }
