@@ -52,7 +52,12 @@ for (const kind of ['uds', 'grpc'] as const) {
       for (const socket of callers) socket.destroy()
     })
     for (let n = 0; n < CALLERS; n++)
-      callers.push(connect(where).on('error', () => {}).once('close', () => refused++).resume())
+      callers.push(
+        connect(where)
+          .on('error', () => {})
+          .once('close', () => refused++)
+          .resume(),
+      )
     await eventually('it has no place for some of them', () => refused > 0)
     const before = busyMs(child.pid!)
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS))
@@ -67,7 +72,12 @@ for (const kind of ['uds', 'grpc'] as const) {
       answered += bytes.length
     })
     if (kind === 'uds') {
-      const hello = JSON.stringify({ supported_versions: [2], proxy_id: 'p', proxy_version: '1', config: null })
+      const hello = JSON.stringify({
+        supported_versions: [2],
+        proxy_id: 'p',
+        proxy_version: '1',
+        config: null,
+      })
       const head = Buffer.alloc(5)
       head.writeUInt32BE(hello.length + 1)
       head[4] = 1

@@ -22,6 +22,7 @@ import type {
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
 import { TickWriter } from '../channel/tick-writer.ts'
+import { refusalReason } from '../configuration-refusal.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
@@ -65,6 +66,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   readonly #out: TickWriter
   readonly #pendings = new PendingTable()
   readonly #pings: Pings
+  /** Configurations that wait for their pong, oldest first: each takes the reason of its refusal. */
+  readonly refusable: ((reason: string) => void)[] = []
   readonly #end: ChannelEnd
   readonly #clock: Clock
   #greeting: Greeting | undefined
@@ -295,7 +298,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onConfigUpdate(request: ConfigUpdateRequest): void {
-    if (this.#isOpen()) this.#observer.onConfigUpdate(request)
+    if (!this.#isOpen()) return
+    const reason = refusalReason(request)
+    if (reason === undefined) this.#observer.onConfigUpdate(request)
+    else this.refusable.shift()?.(reason)
   }
 
   onFlow(signal: FlowSignal): void {
