@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import type { BodyChunkEvent } from '../../src/core/event.ts'
 import { reply } from '../../src/core/reply.ts'
 import type { HandshakeOptions } from '../../src/transport/connection.ts'
@@ -375,3 +376,28 @@ for (const [dialer, server] of [
     await connection.close()
   })
 }
+
+test('a configuration is not told to a server whose certificate nobody vouches for', async (t) => {
+  const { ca, server, stranger } = certificates()
+  let heard = 0
+  const impostor = createTlsServer({ ...stranger, ALPNProtocols: ['h2'] }, (socket) => {
+    socket.on('error', () => {}).on('data', (bytes: Buffer) => {
+      heard += bytes.length
+    })
+  })
+  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve))
+  t.after(() => impostor.close())
+  const { port } = impostor.address() as AddressInfo
+  const config = { key: 's3cr3t' }
+  for (const tls of [{ ca }, { ca, serverName: 'localhost' }]) {
+    const error = await failureOf(() => dial(`grpcs://127.0.0.1:${port}`, { config }, { tls }))
+    assert.equal(error.code, 'UNAVAILABLE')
+  }
+  assert.equal(heard, 0, 'nothing was said inside the encryption')
+  const agent = new ScriptedAgent()
+  const listener = await listenGrpc('grpcs://127.0.0.1:0', agent.options, { tls: server })
+  t.after(() => listener.close())
+  const connection = await dial(`grpcs://localhost:${listener.port}`, { config }, { tls: { ca } })
+  assert.deepEqual(agent.configurations[0]?.config, config)
+  await connection.close()
+})
