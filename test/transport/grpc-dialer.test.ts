@@ -381,9 +381,11 @@ test('a configuration is not told to a server whose certificate nobody vouches f
   const { ca, server, stranger } = certificates()
   let heard = 0
   const impostor = createTlsServer({ ...stranger, ALPNProtocols: ['h2'] }, (socket) => {
-    socket.on('error', () => {}).on('data', (bytes: Buffer) => {
-      heard += bytes.length
-    })
+    socket
+      .on('error', () => {})
+      .on('data', (bytes: Buffer) => {
+        heard += bytes.length
+      })
   })
   await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve))
   t.after(() => impostor.close())
