@@ -55,3 +55,18 @@ test('each connection gets the configuration of its agent once, and its version 
   assert.notEqual(later[0], first)
   assert.deepEqual(agent.configurations.at(-1), { config: { level: 3, rules: ['a', 'b'] }, isInitial: false })
 })
+
+test('a reload that an agent asks for happens, and what it has no say in is refused and logged', async (t) => {
+  const place = await Place.make(t)
+  const agent = await served(t, place)
+  await place.configure(entry('{ level: 2 }'), 'waf')
+  const daemon = await place.serve()
+  await daemon.untilReady()
+  const link = agent.links[0]!
+  link.sendConfigUpdate({ requestId: 'u-1', timestampMs: 1, update: { type: 'request-reload' } })
+  await daemon.process.said(/configuration reloaded: an agent asked for it/)
+  const update = { type: 'list-update', listId: 'allowed', add: ['*'], remove: [] } as const
+  link.sendConfigUpdate({ requestId: 'u-2', timestampMs: 1, update })
+  await daemon.process.said(/tried to change a list and was refused/)
+  assert.equal((await daemon.get('/')).status, 200)
+})
