@@ -23,9 +23,10 @@ import type {
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
 import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
+import { refusalNotice } from '../configuration-refusal.ts'
 import type { TransportName } from '../connection.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
-import { chooseEncoding } from './encoding-choice.ts'
+import { chooseEncoding, OUR_PROXY_ID } from './encoding-choice.ts'
 
 /** Bytes a handshake may have: it can carry a whole configuration. */
 const MAX_GREETING_BYTES = 1024 * 1024
@@ -303,6 +304,9 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   #configured(event: ConfigureEvent, refusal: WeirError | undefined): void {
     if (this.#state === 'closed') return
     if (this.#traits.configureAck === 'reply') this.reply(acknowledgement(event.correlationId, refusal))
+    else if (refusal !== undefined && !event.isInitial && this.#proxyId === OUR_PROXY_ID)
+      /* Ending the stream, the protocol's one refusal here, would lose every event that is in hand. */
+      this.sendConfigUpdate(refusalNotice(refusal.message))
     else if (refusal !== undefined) {
       this.#shut(new WeirError('PERMISSION_DENIED', refusal.message, { cause: refusal }))
       return
