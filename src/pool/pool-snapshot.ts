@@ -24,7 +24,10 @@ export interface ConnectionSnapshot {
   /** Bytes the agent last said it can take; Infinity when it never said. */
   readonly windowBytes: number
   readonly ageMs: number
+  readonly agentName: string
   readonly agentVersion: string
+  /** Whether a new configuration can be told while it runs. */
+  readonly takesConfig: boolean
 }
 
 /** A pool at one moment; a copy that nobody has to wait for. Times in milliseconds, counters since the start. */
@@ -69,7 +72,9 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     weight: live.weight,
     windowBytes: live.windowBytes,
     ageMs: now - live.openedAt,
+    agentName: connection.capabilities.name,
     agentVersion: connection.capabilities.version,
+    takesConfig: connection.transport !== 'v1' && connection.capabilities.features.configPush,
   }
 }
 

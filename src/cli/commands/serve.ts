@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { withExamples } from '../examples.ts'
 
 interface ServeOptions {
   readonly config: string
@@ -7,7 +8,7 @@ interface ServeOptions {
 
 /** `serve`: the daemon in the foreground. */
 export function addServeCommand(program: Command): void {
-  program
+  const serve = program
     .command('serve')
     .description('run the daemon in the foreground; logs go to standard output as JSON')
     .option('-c, --config <file>', 'configuration file', 'weir.yaml')
@@ -20,6 +21,7 @@ export function addServeCommand(program: Command): void {
       const { serve } = await import('../../daemon/serve.ts')
       process.exitCode = await serve({ file: options.config, waitForAgentsMs: options.waitForAgents ?? 0 })
     })
+  withExamples(serve, 'weir serve -c weir.yaml --wait-for-agents 5000')
 }
 
 function milliseconds(text: string): number {
