@@ -8,7 +8,7 @@ import type {
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import { concurrencyLimit } from '../policy/concurrency-limit.ts'
-import { FlowGate } from '../policy/flow-gate.ts'
+import { type BodyHold, FlowGate } from '../policy/flow-gate.ts'
 import type { Health } from '../policy/health/health.ts'
 import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
@@ -16,7 +16,7 @@ import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
-import type { LeaseOutcome } from './lease.ts'
+import type { LeaseHints, LeaseOutcome } from './lease.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { Slot } from './slot.ts'
 import { WaiterList } from './waiter-list.ts'
@@ -180,30 +180,39 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.#latency.value(this.#owner.now)
   }
 
+  get timeoutMultiplier(): number {
+    return this.health.timeoutMultiplier(this.#owner.clock.now())
+  }
+
   /** Upper bound for the age of the oldest unanswered event, milliseconds; 0 when nothing is in flight. */
   oldestUnansweredMs(now: number): number {
     return this.inFlight === 0 ? 0 : now - this.#busySince
   }
 
-  pausesBody(correlationId: string): boolean {
-    return this.#gate.pausedRequests !== 0 && this.#gate.isPausedFor(correlationId, this.#owner.now)
+  /** Why a body chunk of this request must wait, though the connection could take other events. */
+  holdsBody(correlationId: string): BodyHold | undefined {
+    return this.#gate.holdsBody(correlationId, this.#owner.now)
   }
 
   /** Counts one more lease. The pool asked for room first. */
-  take(): this {
+  take(hints: LeaseHints): this {
     const { now } = this.#owner
+    const { bodyBytes } = hints
+    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate.sent(hints.correlationId, bodyBytes)
     if (this.inFlight++ === 0) this.#busySince = now
     this.uses++
     this.health.leased(now)
     return this
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number): void {
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
     const owner = this.#owner
     const now = owner.clock.now()
     owner.now = now
     const beganAt = now - latencyMs
     this.inFlight--
+    const bodyBytes = lease?.bodyBytes
+    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate.settled(lease!.correlationId, bodyBytes)
     switch (outcome) {
       case 'replied':
         this.repliedAt = now
@@ -233,6 +242,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Bytes the agent last said it can take on this connection; Infinity when it never said. */
   get windowBytes(): number {
     return this.#gate.windowBytes
+  }
+
+  /** Bytes of body chunks leased and not released. */
+  get bodyBytesInFlight(): number {
+    return this.#gate.bytesInFlight
   }
 
   /** Age, use, an outdated configuration or the agent's own drain say that it should be replaced. */
@@ -301,7 +315,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   onFlow(signal: FlowSignal): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
-    if (this.#gate.apply(signal, owner.now) === 'opened' && owner.waiting !== 0) owner.onRoom(this)
+    const change = this.#gate.apply(signal, owner.now)
+    if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
   }
 
   onWritable(): void {
