@@ -9,6 +9,8 @@ import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
 import { table } from '../table.ts'
 
+/** Connections that cannot be told are replaced one after the other, some seconds each. */
+const DEFAULT_WAIT_MS = 30_000
 /** Between two looks at pushes under way, milliseconds. */
 const LOOK_EVERY_MS = 100
 
@@ -19,16 +21,23 @@ export function addPushCommands(program: Command): void {
       'tell agents their configuration (agents.NAME.config) again; exit 1 unless every one that was told takes it',
     )
     .argument('[agent]', 'this agent only (default: all that can be told while they run)')
-    .option('--wait <duration>', 'wait this long for their answers', durationMs, 10_000)
+    .option('--wait <duration>', 'wait this long for their answers (default: 30s)', durationMs)
     .option('--no-wait', 'do not wait for their answers; exit 0')
-    .action(async (agent: string | undefined, options: DaemonOptions & { readonly wait: number | false }) => {
-      const daemon = await findDaemon(options)
-      const begun = await daemon.call<PushesView>('POST', '/v1/pushes', agent === undefined ? {} : { agent })
-      const pushes = options.wait === false ? begun.pushes : await settled(daemon, begun.pushes, options.wait)
-      if (options.wait !== false && !pushes.every(isTaken)) process.exitCode = EXIT.negative
-      const view: PushesView = { ...begun, pushes }
-      print(options.json === true, view, () => pushText(view))
-    })
+    .action(
+      async (agent: string | undefined, options: DaemonOptions & { readonly wait?: number | boolean }) => {
+        const daemon = await findDaemon(options)
+        const begun = await daemon.call<PushesView>(
+          'POST',
+          '/v1/pushes',
+          agent === undefined ? {} : { agent },
+        )
+        const waitMs = typeof options.wait === 'number' ? options.wait : DEFAULT_WAIT_MS
+        const pushes = options.wait === false ? begun.pushes : await settled(daemon, begun.pushes, waitMs)
+        if (options.wait !== false && !pushes.every(isTaken)) process.exitCode = EXIT.negative
+        const view: PushesView = { ...begun, pushes }
+        print(options.json === true, view, () => pushText(view))
+      },
+    )
   withExamples(push, 'weir push waf', 'weir push --no-wait && weir pushes')
 
   const pushes = withDaemon(program.command('pushes'))

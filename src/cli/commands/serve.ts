@@ -24,9 +24,12 @@ export function addServeCommand(program: Command): void {
   withExamples(serve, 'weir serve -c weir.yaml --wait-for-agents 5000')
 }
 
+/** Longest timer there is, milliseconds. */
+const LONGEST_MS = 2_147_483_647
+
 function milliseconds(text: string): number {
   const value = Number(text)
-  if (!Number.isFinite(value) || value <= 0)
-    throw new InvalidArgumentError('expected a number of milliseconds > 0')
+  if (!(value > 0 && value <= LONGEST_MS))
+    throw new InvalidArgumentError(`expected a number of milliseconds above 0, at most ${LONGEST_MS}`)
   return value
 }
