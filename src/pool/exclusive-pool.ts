@@ -259,6 +259,11 @@ class Loan implements PooledConnection {
     return this.#live.inFlight
   }
 
+  /** One event at a time. */
+  takesAhead(): boolean {
+    return false
+  }
+
   pin(): void {
     this.#live.pin()
   }

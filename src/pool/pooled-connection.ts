@@ -9,6 +9,11 @@ export interface PooledConnection {
   /** Leased and not yet released. */
   readonly inFlight: number
   /**
+   * Room for a piece of a body whose earlier pieces are here and were not answered yet, in nobody's stead: false
+   * while callers wait, or the agent has paused the connection or this body.
+   */
+  takesAhead(correlationId: string): boolean
+  /**
    * A request has events here and may have more: a connection that leaves waits for it, up to its deadline. Each
    * `pin` is ended by one `unpin`.
    */

@@ -39,6 +39,8 @@ export class ScriptedPool implements AgentPool {
   /** Connection and correlation id of abandoned events, whose replies are still due: as in a pending table. */
   readonly #owed = new Set<string>()
   maxWaiters = 10
+  /** Whether its connections take a piece of a body before the piece before it is answered. */
+  takesAhead = true
   answer: ((event: AgentEvent) => AgentReply | undefined) | undefined
 
   constructor(agent: string, connections: readonly number[] = [1]) {
@@ -124,6 +126,7 @@ export class ScriptedPool implements AgentPool {
       inFlight: 1,
       pin: () => void this.pins++,
       unpin: () => void this.pins--,
+      takesAhead: () => this.takesAhead,
       release: (outcome) => {
         this.leases--
         this.released.push(outcome)
