@@ -1,21 +1,34 @@
 import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
+import { readInto } from './accepted-socket.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
+import { ReadBuffers } from './read-buffers.ts'
 
 /** A connected net or tls socket as a byte channel. The socket must be made with `allowHalfOpen: true`. */
 export class SocketChannel implements ByteChannel {
   readonly peer: string
   readonly #socket: Socket
+  #listener: ChannelListener | undefined
 
-  constructor(socket: Socket, peer: string) {
-    this.#socket = socket
+  /** `buffers`: for an accepted socket, where its bytes are read into. */
+  constructor(socket: Socket, peer: string, buffers?: ReadBuffers) {
     this.peer = peer
+    this.#socket = buffers === undefined ? socket : this.#reading(socket, buffers)
     socket.setNoDelay(true)
+  }
+
+  #reading(accepted: Socket, buffers: ReadBuffers): Socket {
+    const callback = (count: number): boolean => {
+      buffers.deliver(count, this.#listener!)
+      return true
+    }
+    return readInto(accepted, { buffer: buffers.next, callback }) ?? accepted
   }
 
   start(listener: ChannelListener): void {
     const socket = this.#socket
     let failure: WeirError | undefined
+    this.#listener = listener
     socket.on('data', (chunk: Buffer) => listener.onData(chunk))
     socket.once('end', () => listener.onEnd(undefined))
     socket.on('error', (error) => {
