@@ -66,23 +66,28 @@ for (const kind of ['uds', 'grpc'] as const) {
     assert.equal(child.exitCode, null)
     for (const socket of callers) socket.destroy()
     let answered = 0
-    const again = connect(where).on('error', () => {})
-    t.after(() => again.destroy())
-    again.on('data', (bytes: Buffer) => {
-      answered += bytes.length
+    let again: Socket | undefined
+    t.after(() => again?.destroy())
+    /* Its descriptors come back one by one: a caller that is turned away calls again. */
+    const call = (): void => {
+      again = connect(where)
+        .on('error', () => {})
+        .on('data', (bytes: Buffer) => {
+          answered += bytes.length
+        })
+      again.write(kind === 'uds' ? handshake() : 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
+    }
+    await eventually('the next caller is served', () => {
+      if (answered === 0 && (again === undefined || again.destroyed)) call()
+      return answered > 0
     })
-    if (kind === 'uds') {
-      const hello = JSON.stringify({
-        supported_versions: [2],
-        proxy_id: 'p',
-        proxy_version: '1',
-        config: null,
-      })
-      const head = Buffer.alloc(5)
-      head.writeUInt32BE(hello.length + 1)
-      head[4] = 1
-      again.write(Buffer.concat([head, Buffer.from(hello)]))
-    } else again.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
-    await eventually('the next caller is served', () => answered > 0)
   })
+}
+
+function handshake(): Buffer {
+  const hello = JSON.stringify({ supported_versions: [2], proxy_id: 'p', proxy_version: '1', config: null })
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(hello.length + 1)
+  head[4] = 1
+  return Buffer.concat([head, Buffer.from(hello)])
 }
