@@ -65,6 +65,7 @@ async function awaitPong(
   configuration: Configuration,
   correlationId: string,
 ): Promise<void> {
+  connection.refusable ??= []
   const { refusable } = connection
   let refuse!: (reason: string) => void
   const refused = new Promise<string>((resolve) => {
