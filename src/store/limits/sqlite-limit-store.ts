@@ -18,20 +18,16 @@ export class SqliteLimitStore {
   readonly isImmediate = false
   readonly #store: Store
   readonly #clock: Clock
-  readonly #epoch: number
-  readonly #offsetMs: number
+  readonly #host: HostClock
 
-  private constructor(store: Store, clock: Clock, epoch: number, offsetMs: number) {
+  constructor(store: Store, clock: Clock, host: HostClock = hostClock()) {
     this.#store = store
     this.#clock = clock
-    this.#epoch = epoch
-    this.#offsetMs = offsetMs
+    this.#host = host
   }
 
-  /** Rejects with STORAGE. */
-  static async open(store: Store, clock: Clock, host: HostClock = hostClock()): Promise<SqliteLimitStore> {
-    const epoch = await store.call('nameEpoch', host.identity)
-    return new SqliteLimitStore(store, clock, epoch, host.offsetMs)
+  whenReplaced(listener: () => void): void {
+    this.#store.whenReplaced(listener)
   }
 
   async settle(asks: readonly Ask[]): Promise<readonly RowGrant[]> {
@@ -43,7 +39,7 @@ export class SqliteLimitStore {
       keys.push(ask.key)
       frames[at + ASK.rate] = ask.rate
       frames[at + ASK.burst] = ask.burst
-      frames[at + ASK.atMs] = ask.atMs + this.#offsetMs
+      frames[at + ASK.atMs] = ask.atMs + this.#host.offsetMs
       frames[at + ASK.seq] = ask.seq
       frames[at + ASK.give] = ask.give
       frames[at + ASK.owed] = ask.owed
@@ -52,7 +48,7 @@ export class SqliteLimitStore {
       frames[at + ASK.ahead] = ask.ahead
     }
     const grants = await this.#store.call('settleLeases', {
-      epoch: this.#epoch,
+      host: this.#host.identity,
       wallMs: this.#clock.wallMs(),
       keys,
       asks: frames,
@@ -75,7 +71,7 @@ export class SqliteLimitStore {
   /** Expired sessions leave with the buckets: one step of housekeeping for the whole file. */
   async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
     const wallMs = this.#clock.wallMs()
-    const time = { epoch: this.#epoch, nowMs: nowMs + this.#offsetMs, wallMs }
+    const time = { host: this.#host.identity, nowMs: nowMs + this.#host.offsetMs, wallMs }
     const [facts] = await Promise.all([
       this.#store.call('expireBuckets', { ...time, scan: EXPIRY_SCAN }),
       this.#store.call('expireSessions', { wallMs, limit: EXPIRY_SCAN }),
@@ -86,7 +82,7 @@ export class SqliteLimitStore {
   #grantAt(grants: Float64Array, at: number): RowGrant {
     const to = grants[at + GRANT.to]!
     return {
-      atMs: grants[at + GRANT.atMs]! - this.#offsetMs,
+      atMs: grants[at + GRANT.atMs]! - this.#host.offsetMs,
       from: grants[at + GRANT.from]!,
       to,
       isContiguous: grants[at + GRANT.isContiguous] === 1,
