@@ -17,7 +17,7 @@ export function systemOperations(system: WeirSystem, log: Log, metrics: Metrics)
   function readiness(): readonly ReadinessCheck[] {
     return [
       { name: 'serving', isOk: system.state === 'serving', detail: system.state },
-      { name: 'storage', isOk: storage.store.isOpen, detail: storage.store.path },
+      storage.readiness(),
       ...entries()
         .map(agentView)
         .map((agent) => ({

@@ -1,12 +1,19 @@
 import { WeirError } from '../core/errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Config } from './config/config.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problem.ts'
 import { FileWatch } from './file-watch.ts'
 import type { WeirSystem } from './system.ts'
 
-/** Parts of the configuration that are read at the start only. */
-const FIXED = ['listen', 'http', 'storage', 'maxOpenRequests', 'sessionKey'] as const
+/** Options that are read at the start only. */
+const FIXED: readonly (readonly [name: string, value: (config: Config) => unknown])[] = [
+  ['listen', (config) => config.listen],
+  ['http', (config) => config.http],
+  ['storage.path', (config) => config.storage.path],
+  ['maxOpenRequests', (config) => config.maxOpenRequests],
+  ['sessionKey', (config) => config.sessionKey],
+]
 
 /** Brings changes of the configuration file into the running system, one after the other. */
 export class Reloader {
@@ -57,7 +64,9 @@ export class Reloader {
       return
     }
     this.#notice('info', `configuration reloaded: ${reason}`, { file: config.file })
-    const fixed = FIXED.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(config[key]))
+    const fixed = FIXED.filter(([, of]) => JSON.stringify(of(old)) !== JSON.stringify(of(config))).map(
+      ([name]) => name,
+    )
     if (fixed.length > 0)
       this.#notice('warn', `changes of ${fixed.join(', ')} take effect at the next start only`, {
         options: fixed,
