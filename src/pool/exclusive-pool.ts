@@ -259,6 +259,10 @@ class Loan implements PooledConnection {
     return this.#live.inFlight
   }
 
+  get timeoutMultiplier(): number {
+    return this.#live.timeoutMultiplier
+  }
+
   pin(): void {
     this.#live.pin()
   }
@@ -267,8 +271,8 @@ class Loan implements PooledConnection {
     this.#live.unpin(correlationId)
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number): void {
-    this.#live.release(outcome, latencyMs)
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
+    this.#live.release(outcome, latencyMs, lease)
     this.#giveBack()
   }
 }

@@ -23,6 +23,8 @@ export interface ConnectionSnapshot {
   readonly weight: number
   /** Bytes the agent last said it can take; Infinity when it never said. */
   readonly windowBytes: number
+  /** Bytes of body chunks sent and not settled. */
+  readonly bodyBytesInFlight: number
   readonly ageMs: number
   readonly agentVersion: string
 }
@@ -68,6 +70,7 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     latencyMs: live.latencyMs,
     weight: live.weight,
     windowBytes: live.windowBytes,
+    bodyBytesInFlight: live.bodyBytesInFlight,
     ageMs: now - live.openedAt,
     agentVersion: connection.capabilities.version,
   }

@@ -1,5 +1,5 @@
 import type { Connection } from '../transport/connection.ts'
-import type { LeaseOutcome } from './lease.ts'
+import type { LeaseHints, LeaseOutcome } from './lease.ts'
 
 /** One connection as its pool keeps it: the link and the facts that decide whether it may be picked. */
 export interface PooledConnection {
@@ -8,12 +8,17 @@ export interface PooledConnection {
   readonly connection: Connection
   /** Leased and not yet released. */
   readonly inFlight: number
+  /** Factor on deadlines that the agent asked for while degraded, 1 to 10. */
+  readonly timeoutMultiplier: number
   /**
    * A request has events here and may have more: a connection that leaves waits for it, up to its deadline. Each
    * `pin` is ended by one `unpin`.
    */
   pin(): void
   unpin(correlationId: string): void
-  /** Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. */
-  release(outcome: LeaseOutcome, latencyMs: number): void
+  /**
+   * Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. `lease`: what it was leased
+   * with; may be left out when that was no body chunk.
+   */
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void
 }

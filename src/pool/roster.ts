@@ -65,6 +65,18 @@ export class Roster {
     return index < 0 ? undefined : this.#ready[index]
   }
 
+  /** The connection for a body chunk that the picker's choice holds back: any with room in its byte window. */
+  pickForBody({ correlationId }: LeaseHints): LiveConnection | Refusal {
+    let refusal: Refusal = 'paused'
+    for (const live of this.#ready) {
+      if (!live.isAvailable) continue
+      const hold = live.holdsBody(correlationId)
+      if (hold === undefined) return live
+      if (hold === 'full') refusal = 'full'
+    }
+    return refusal
+  }
+
   /** Why nothing was picked; undefined when something could be picked after all. Not on the hot path. */
   refusal(): Refusal | undefined {
     let usable = 0

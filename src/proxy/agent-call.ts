@@ -2,7 +2,7 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent } from '../core/event.ts'
+import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
@@ -118,6 +118,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     scope.attach(this)
   }
 
+  /** For the byte windows of agents. */
+  get bodyBytes(): number {
+    return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
+  }
+
   get policy(): AgentPolicy {
     return this.agent.policy
   }
@@ -202,7 +207,9 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   }
 
   onDeadline(): void {
-    const { name, timeoutMs } = this.policy
+    for (const layer of this.#pipeline) if (layer.extend?.(this)) return
+    const { name } = this.policy
+    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
     this.cancelReason = 'timeout'
     const where = this.isPending ? 'did not answer' : 'had no free connection'
     this.fail(

@@ -165,8 +165,8 @@ export class FakeConnection implements Connection {
     return true
   }
 
-  flow(action: FlowSignal['action'], correlationId?: string): void {
-    this.#observer?.onFlow({ action, correlationId, timestampMs: 0 })
+  flow(action: FlowSignal['action'], correlationId?: string, bufferAvailable?: number): void {
+    this.#observer?.onFlow({ action, correlationId, bufferAvailable, timestampMs: 0 })
   }
 
   health(report: Partial<HealthReport>): void {

@@ -43,6 +43,7 @@ export function policyOf(agent: AgentConfig): AgentPolicy {
     name: agent.name,
     events: new Set(agent.events),
     timeoutMs: agent.timeoutMs,
+    maxTimeoutMultiplier: agent.maxTimeoutMultiplier,
     onFailure: agent.onFailure,
     onPause: agent.onPause,
     flowWaitMs: agent.flowWaitMs,

@@ -163,6 +163,12 @@ export const sharedShape = {
   connections: count(1, 256, 4, 'Connections held to a dialed agent. Default 4.').optional(),
   balance: choice(STRATEGY_NAMES, 'How a connection is picked. Default round-robin.').optional(),
   timeoutMs: durationMs(1000, 'Time an agent has for one event, waiting included. Default 1,000.').optional(),
+  maxTimeoutMultiplier: number(
+    1,
+    10,
+    2,
+    'Largest factor by which an agent that reports itself degraded may stretch timeoutMs; 1: not at all. Default 2.',
+  ).optional(),
   connectTimeoutMs: durationMs(5000, 'Time for dialing and the handshake. Default 5,000.').optional(),
   onFailure: choice(
     ['closed', 'open'],

@@ -93,6 +93,8 @@ export interface AgentConfig {
   readonly connections: number
   readonly balance: StrategyName
   readonly timeoutMs: number
+  /** 1: what a degraded agent asks for is not heard. */
+  readonly maxTimeoutMultiplier: number
   readonly connectTimeoutMs: number
   readonly onFailure: 'closed' | 'open'
   readonly onPause: 'closed' | 'open' | 'wait'

@@ -98,6 +98,7 @@ export function resolveConfig(
       connections: agent.connections ?? shared.connections ?? 4,
       balance: agent.balance ?? shared.balance ?? 'round-robin',
       timeoutMs: agent.timeoutMs ?? shared.timeoutMs ?? 1000,
+      maxTimeoutMultiplier: agent.maxTimeoutMultiplier ?? shared.maxTimeoutMultiplier ?? 2,
       connectTimeoutMs: agent.connectTimeoutMs ?? shared.connectTimeoutMs ?? 5000,
       onFailure: agent.onFailure ?? shared.onFailure ?? 'closed',
       onPause: agent.onPause ?? shared.onPause ?? 'closed',

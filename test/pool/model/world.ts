@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { seededRandom } from '../../../src/core/random.ts'
 import { ConnectionPool } from '../../../src/pool/connection-pool.ts'
 import type { LeaseHints, LeaseOutcome, Refusal } from '../../../src/pool/lease.ts'
+import type { LiveConnection } from '../../../src/pool/live-connection.ts'
 import { type PoolOptions, poolSettings } from '../../../src/pool/pool-options.ts'
 import type { PooledConnection } from '../../../src/pool/pooled-connection.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -16,6 +17,9 @@ export interface ModelConnection {
   isPaused: boolean
   /** Request -> instant its pause lapses by itself. */
   readonly pausedBodies: Map<string, number>
+  /** Bytes of bodies it may have under way, and has. */
+  windowBytes: number
+  bodyBytes: number
 }
 
 /** A waiter with its place in time. */
@@ -27,6 +31,7 @@ export interface Waiting {
 
 export interface Lease {
   readonly on: PooledConnection
+  readonly wishes: LeaseHints
 }
 
 /**
@@ -76,7 +81,15 @@ export class World {
       if (this.known.has(fake.id)) continue
       const pooled = this.pool.find(fake.id)
       if (pooled !== undefined)
-        this.known.set(fake.id, { fake, pooled, inFlight: 0, isPaused: false, pausedBodies: new Map() })
+        this.known.set(fake.id, {
+          fake,
+          pooled,
+          inFlight: 0,
+          isPaused: false,
+          pausedBodies: new Map(),
+          windowBytes: Number.POSITIVE_INFINITY,
+          bodyBytes: 0,
+        })
     }
   }
 
@@ -96,8 +109,12 @@ export class World {
     return !fake.isClosed && fake.isWritable && inFlight < this.limit
   }
 
-  holdsBack({ pausedBodies }: ModelConnection, correlationId: string): boolean {
-    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now()
+  /** Why an event that is bound to this connection must wait for its body's sake. */
+  heldBack(connection: ModelConnection, { correlationId, isBody }: LeaseHints): Refusal | undefined {
+    if (isBody === false) return undefined
+    const { pausedBodies, windowBytes, bodyBytes } = connection
+    if (bodyBytes >= windowBytes) return windowBytes === 0 ? 'paused' : 'full'
+    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now() ? 'paused' : undefined
   }
 
   get waiting(): Waiting[] {
@@ -115,10 +132,13 @@ export class World {
     return open.length === 0 ? 'full' : open
   }
 
-  expectedPinned({ pinnedTo, correlationId }: LeaseHints): Refusal | ModelConnection[] {
+  expectedPinned(wishes: LeaseHints): Refusal | ModelConnection[] {
+    const { pinnedTo } = wishes
     const connection = this.known.get(pinnedTo)
     if (connection === undefined || this.pool.find(pinnedTo) === undefined) return 'affinity-lost'
-    if (connection.isPaused || this.holdsBack(connection, correlationId)) return 'paused'
+    if (connection.isPaused) return 'paused'
+    const held = this.heldBack(connection, wishes)
+    if (held !== undefined) return held
     return this.hasRoom(connection) ? [connection] : 'full'
   }
 
@@ -131,16 +151,17 @@ export class World {
       return
     }
     assert.ok(expected.some(({ fake }) => fake.id === got.id))
-    this.took(got)
+    this.took(got, all)
   }
 
-  took(on: PooledConnection): void {
+  took(on: PooledConnection, wishes: LeaseHints): void {
     this.learn()
     const connection = this.known.get(on.id)!
     assert.equal(connection.fake.isClosed, false, 'a dead connection was leased')
     connection.inFlight++
     assert.ok(connection.inFlight <= this.limit, 'a full connection was leased')
-    this.leases.push({ on })
+    connection.bodyBytes += wishes.bodyBytes ?? 0
+    this.leases.push({ on, wishes })
   }
 
   wait(wishes: Partial<LeaseHints>): void {
@@ -168,10 +189,10 @@ export class World {
     for (const other of this.waiting) {
       if (other.order > order || other.waiter.pinnedTo !== waiter.pinnedTo) continue
       const mayBePassed =
-        waiter.pinnedTo !== 0 && this.holdsBack(this.known.get(waiter.pinnedTo)!, other.waiter.correlationId)
+        waiter.pinnedTo !== 0 && this.heldBack(this.known.get(waiter.pinnedTo)!, other.waiter) !== undefined
       assert.ok(mayBePassed, 'a waiter was overtaken')
     }
-    this.took(waiter.leased)
+    this.took(waiter.leased, waiter)
     if (this.waiting.some((other) => other.waiter.pinnedTo === 0))
       assert.equal(typeof this.pool.lease(hints()), 'string', 'a waiter was overtaken from within a callback')
     if (order % 3 === 0) this.release(this.leases.at(-1)!, 'replied')
@@ -183,8 +204,10 @@ export class World {
 
   release(lease: Lease, how: LeaseOutcome): void {
     this.leases.splice(this.leases.indexOf(lease), 1)
-    this.known.get(lease.on.id)!.inFlight--
-    lease.on.release(how, 1)
+    const connection = this.known.get(lease.on.id)!
+    connection.inFlight--
+    connection.bodyBytes -= lease.wishes.bodyBytes ?? 0
+    lease.on.release(how, 1, lease.wishes)
   }
 
   /** Holds after every step. */
@@ -193,6 +216,7 @@ export class World {
     let total = 0
     for (const connection of this.known.values()) {
       assert.equal(connection.pooled.inFlight, connection.inFlight)
+      assert.equal((connection.pooled as LiveConnection).bodyBytesInFlight, connection.bodyBytes)
       if (!connection.fake.isClosed) total++
       else assert.equal(this.pool.find(connection.fake.id), undefined)
     }
