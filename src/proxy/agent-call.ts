@@ -19,6 +19,8 @@ import { type RequestScope, UNPINNED } from './request-scope.ts'
 export interface CallOwner {
   /** The call has a `reply`, or an `error` (a denial), or a `bypass`. Called once. */
   onSettled(call: AgentCall): void
+  /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
+  readonly followsOpenPiece?: boolean
 }
 
 /**
@@ -67,6 +69,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
+  /** The agent was told already that the request is over. */
+  isQuiet = false
 
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
@@ -88,6 +92,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null
   scopeNext: AgentCall | null = null
+  isInScope = false
 
   #depth = 0
   /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
@@ -125,6 +130,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  get followsOpenPiece(): boolean {
+    return this.#owner.followsOpenPiece === true
   }
 
   /** Enters the layers from where the call stands. */
@@ -223,6 +232,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   cancel(reason: CancelReason): void {
     this.cancelReason = reason
     this.fail(new WeirError('CANCELLED', `the call to agent ${this.policy.name} was cancelled: ${reason}`))
+  }
+
+  /** As `cancel`, where another call of the request has told the agent. */
+  cancelQuietly(reason: CancelReason): void {
+    this.isQuiet = true
+    this.cancel(reason)
   }
 
   /** The call failed; a layer may still recover it. No-op once settled. */

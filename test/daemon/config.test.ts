@@ -302,6 +302,23 @@ test('neither messages nor the shown configuration contain a secret', async (t) 
   assert.ok(printed.includes(`\${env:U}`))
 })
 
+test('an agent that dials in has a proof, and a proof that is given is never without effect', async (t) => {
+  const hash = 'a'.repeat(64)
+  const text = (reverse: string): string => `
+listen: { http: 127.0.0.1:0, reverse: [unix:./agents.sock] }
+agents: { pii: { reverse: ${reverse} } }
+routes: [{ match: { path: /* }, upstream: "http://127.0.0.1:3000", agents: [pii] }]
+`
+  assert.match((await problems(t, text('{}'))).join(), /has no token, so anyone could register/)
+  assert.match((await problems(t, text('{ tokenSha256s: [] }'))).join(), /at least one/)
+  const both = await problems(t, text(`{ tokenSha256: ${hash}, allowAnonymous: true }`))
+  assert.match(both.join(), /contradicts the proof/)
+  const unseen = await problems(t, text('{ clientCertificateSan: waf.example }'))
+  assert.match(unseen.join(), /reverse/)
+  assert.deepEqual(await problems(t, text(`{ tokenSha256: ${hash} }`)), [])
+  assert.deepEqual(await problems(t, text('{ allowAnonymous: true }')), [])
+})
+
 test('what contradicts another option is reported beside what is wrong by itself', async (t) => {
   const text = `
 listen:

@@ -4,6 +4,7 @@ import type { PoolSurroundings } from '../../pool/pool-options.ts'
 import { Registry } from '../../pool/registry.ts'
 import type { ChainAgent } from '../../proxy/agent-policy.ts'
 import type { AgentConfig } from '../config/config.ts'
+import { configVersion } from './config-version.ts'
 import { newPool } from './new-pool.ts'
 import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
 
@@ -193,5 +194,6 @@ export class AgentSet {
 /** Tells a pool that stays what changed about its agent. */
 function adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
   if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
-  if (JSON.stringify(old.config) !== JSON.stringify(config.config)) pool.pushConfig(config.config)
+  const version = configVersion(config.config)
+  if (configVersion(old.config) !== version) pool.pushConfig(config.config, version)
 }
