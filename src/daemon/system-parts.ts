@@ -46,6 +46,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
           return { agent, connections: active, availableConnections: available, inFlight, waiting }
         }),
       limits: () => storage?.limiter.stats,
+      store: () => storage?.store.health,
       reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
     },
   })

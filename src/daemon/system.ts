@@ -137,6 +137,7 @@ export class WeirSystem {
       prepared.abandon()
       throw error
     }
+    this.storage.configure(config.storage)
     this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())

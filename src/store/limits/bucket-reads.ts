@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
+import type { HostMoment } from './bucket-ops.ts'
 import { type BucketFacts, bucketFacts, type HostTime, type LeaseRow, mergeLowest } from './lease-row.ts'
 
 interface ReadRow {
@@ -12,11 +13,13 @@ interface ReadRow {
   readonly wall_ms: number
 }
 
-export interface LookArgs extends HostTime {
+export interface LookArgs extends HostMoment {
+  readonly nowMs: number
   readonly keys: readonly string[]
 }
 
-export interface LookAfterArgs extends HostTime {
+export interface LookAfterArgs extends HostMoment {
+  readonly nowMs: number
   readonly prefix: string
   /** The last key of the step before; empty: from the start. */
   readonly after: string
@@ -45,20 +48,28 @@ export function bucketReads(database: Database): BucketReads {
   const readAfter = database.prepare<[string, string, number], ReadRow>(
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
   )
+  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
+  /* A look adds no epoch: before this host wrote anything, every row counts from another one. */
+  const timeOf = ({ host, nowMs, wallMs }: HostMoment & { readonly nowMs: number }): HostTime => {
+    return { epoch: readEpoch.get(host)?.id ?? 0, nowMs, wallMs }
+  }
 
   return {
     lookAtBuckets: {
       kind: 'read',
-      run: ({ keys, ...time }) =>
-        keys.map((key) => {
+      run({ keys, ...moment }) {
+        const time = timeOf(moment)
+        return keys.map((key) => {
           const row = readOne.get(key)
           return row && bucketFacts(key, toRow(row), time)
-        }),
+        })
+      },
     },
 
     lookAfterBucket: {
       kind: 'read',
-      run({ prefix, after, scan, lowest, ...time }) {
+      run({ prefix, after, scan, lowest, ...moment }) {
+        const time = timeOf(moment)
         const rows = readAfter.all(after === '' ? prefix : after, prefix + LAST, scan)
         /* The bucket whose part is empty has the prefix itself for a key. */
         const own = after === '' ? readOne.get(prefix) : undefined
