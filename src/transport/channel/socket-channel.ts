@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import { readInto } from './accepted-socket.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
-import { ReadBuffers } from './read-buffers.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+import { writeTogether } from './write-together.ts'
 
 /** A connected net or tls socket as a byte channel. The socket must be made with `allowHalfOpen: true`. */
 export class SocketChannel implements ByteChannel {
@@ -42,6 +43,10 @@ export class SocketChannel implements ByteChannel {
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
     this.#socket.write(bytes, onTaken)
+  }
+
+  writeParts(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void {
+    writeTogether(this.#socket, parts, onTaken)
   }
 
   pause(): void {

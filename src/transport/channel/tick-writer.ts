@@ -31,7 +31,7 @@ export class TickWriter {
   get isWritable(): boolean {
     if (this.#isSlow) return false
     const current = this.#current
-    return current === undefined || this.#untakenBytes + current.end < HIGH_WATER_BYTES
+    return current === undefined || this.#untakenBytes + current.size < HIGH_WATER_BYTES
   }
 
   /** Where to append a frame. What is appended leaves at the end of this tick. */
@@ -44,7 +44,7 @@ export class TickWriter {
     const writer = this.#current
     if (writer === undefined) return
     this.#current = undefined
-    const count = writer.end
+    const count = writer.size
     if (count === 0 || this.#isEnded) {
       releaseWriter(writer)
       return
@@ -52,7 +52,10 @@ export class TickWriter {
     this.#untaken.push(writer)
     this.#untakenBytes += count
     if (this.#untakenBytes >= HIGH_WATER_BYTES) this.#isSlow = true
-    this.#channel.write(writer.bytes.subarray(0, count), this.#onTaken)
+    if (writer.attachedBytes === 0) this.#channel.write(writer.bytes.subarray(0, count), this.#onTaken)
+    else if (this.#channel.writeParts === undefined)
+      this.#channel.write(Buffer.concat(writer.parts(), count), this.#onTaken)
+    else this.#channel.writeParts(writer.parts(), this.#onTaken)
   }
 
   /** Nothing is handed over from now on; bytes appended later are dropped. */
@@ -70,7 +73,7 @@ export class TickWriter {
   readonly #onTaken = (error?: Error | null): void => {
     const writer = this.#untaken.shift()
     if (writer === undefined) return
-    this.#untakenBytes -= writer.end
+    this.#untakenBytes -= writer.size
     /* After an error the kernel may still read the bytes: leave them to the garbage collector. */
     if (error) return
     releaseWriter(writer)

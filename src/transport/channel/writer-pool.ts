@@ -14,11 +14,11 @@ const free: ByteWriter[] = []
  * hand over, so an idle connection costs none.
  */
 export function acquireWriter(): ByteWriter {
-  return free.pop() ?? new ByteWriter(INITIAL_BYTES)
+  return free.pop() ?? new ByteWriter(INITIAL_BYTES, true)
 }
 
 /** Gives a writer back. Nothing may reference its bytes any more. */
 export function releaseWriter(writer: ByteWriter): void {
-  writer.end = 0
+  writer.clear()
   if (writer.bytes.length <= MAX_KEPT_BYTES && free.length < MAX_FREE) free.push(writer)
 }
