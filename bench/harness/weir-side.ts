@@ -68,6 +68,7 @@ export async function weirSide(
     name: 'ref',
     events: new Set(['request-headers']),
     timeoutMs: 5000,
+    maxTimeoutMultiplier: 1,
     onFailure: 'closed',
     onPause: 'closed',
     flowWaitMs: 100,

@@ -1,9 +1,7 @@
 import { WeirError } from '../core/errors.ts'
-import { EjectionGroup } from '../policy/health/ejection-group.ts'
-import { Health } from '../policy/health/health.ts'
-import { type HealthSettings, healthSettings } from '../policy/health/health-options.ts'
 import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
+import { Admission } from './admission.ts'
 import { AgentMetrics } from './agent-metrics.ts'
 import { answerConfigUpdate } from './agent-wishes.ts'
 import { BreakerGate } from './breaker-gate.ts'
@@ -11,10 +9,10 @@ import { type ConfigPush, ConfigPusher } from './config-push.ts'
 import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
-import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
+import type { ConnectionOwner, LiveConnection } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
 import { PoolCounters } from './pool-counters.ts'
-import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
+import type { PoolSettings, PoolSurroundings } from './pool-options.ts'
 import { connectionSnapshot, type PoolSnapshot, summed } from './pool-snapshot.ts'
 import { refusalError } from './refusal-error.ts'
 import { Roster } from './roster.ts'
@@ -54,13 +52,12 @@ export class ConnectionPool implements ManagedPool {
   readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
-  readonly #healthSettings: HealthSettings
-  readonly #group: EjectionGroup
   readonly #breaker: BreakerGate
   readonly #counters: PoolCounters
   readonly #room: WaitingRoom
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
+  readonly #admission: Admission
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
   /** The configuration each slot's dial under way was begun with. */
@@ -82,9 +79,7 @@ export class ConnectionPool implements ManagedPool {
     this.#settings = settings
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
-    this.#healthSettings = healthSettings(settings.health)
-    this.#roster = new Roster(strategyNamed(settings.strategy), random)
-    this.#group = new EjectionGroup(settings.maxEjectedShare)
+    this.#roster = new Roster(strategyNamed(settings.strategy), random, settings.maxBurst)
     this.metrics = old?.metrics ?? new AgentMetrics(agent)
     this.#breaker =
       old !== undefined && isSame(old.#settings.breaker, settings.breaker)
@@ -99,6 +94,7 @@ export class ConnectionPool implements ManagedPool {
     }
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(clock.now())
+    this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
     this.whenReady = new Promise((resolve) => {
@@ -155,13 +151,8 @@ export class ConnectionPool implements ManagedPool {
     const refused = this.canAdopt(incarnation)
     if (refused !== undefined) return refused
     const replaced = olderRuns(this.#roster.all, incarnation)
-    const live = this.#admit(connection, {
-      ...this.#origin(),
-      slot: undefined,
-      home: incarnation?.instance ?? connection.peer,
-      instance: incarnation?.instance,
-      epoch: incarnation?.epoch ?? 0,
-    })
+    const live = this.#admission.adopted(connection, incarnation)
+    this.#noteArrival(live)
     for (const old of replaced) this.#retire(old)
     if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
     this.#room.serve(live)
@@ -252,9 +243,9 @@ export class ConnectionPool implements ManagedPool {
     if (sessionKey !== undefined && this.sessions !== undefined) {
       return this.#leaseSession(hints, sessionKey, this.sessions, now)
     }
-    const live = this.#roster.pick(hints)
-    if (live === undefined) return this.refusal() ?? 'full'
-    return this.#breaker.admit(now) ? live.take() : 'breaker-open'
+    const live = this.#withRoom(hints, this.#roster.pick(hints))
+    if (typeof live === 'string') return live
+    return this.#breaker.admit(now) ? live.take(hints) : 'breaker-open'
   }
 
   /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
@@ -274,9 +265,17 @@ export class ConnectionPool implements ManagedPool {
     if (connection === undefined) return 'affinity-lost'
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
     if (connection.isPaused) return 'paused'
-    if (hints.isBody !== false && connection.pausesBody(hints.correlationId)) return 'paused'
+    const hold = hints.isBody === false ? undefined : connection.holdsBody(hints.correlationId)
+    if (hold !== undefined) return hold
     if (!connection.hasRoom) return 'full'
-    return this.#breaker.admit(now) ? connection.take() : 'breaker-open'
+    return this.#breaker.admit(now) ? connection.take(hints) : 'breaker-open'
+  }
+
+  /** The picked connection, or for a body chunk that it holds back another one. */
+  #withRoom(hints: LeaseHints, picked: LiveConnection | undefined): LiveConnection | Refusal {
+    if (picked === undefined) return this.refusal() ?? 'full'
+    if (hints.isBody !== true || picked.holdsBody(hints.correlationId) === undefined) return picked
+    return this.#roster.pickForBody(hints)
   }
 
   #leaseSession(
@@ -286,11 +285,11 @@ export class ConnectionPool implements ManagedPool {
     now: number,
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
-    const live = wanted ?? this.#roster.pick(hints)
-    if (live === undefined) return this.refusal() ?? 'full'
+    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints))
+    if (typeof live === 'string') return live
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
-    return live.take()
+    return live.take(hints)
   }
 
   /** Why a caller with no wishes would not get a connection now; undefined: it would. */
@@ -301,27 +300,11 @@ export class ConnectionPool implements ManagedPool {
     return refusal
   }
 
-  #origin(): Omit<Origin, 'slot' | 'home' | 'instance' | 'epoch'> {
-    const { maxConcurrentPerConnection, slowStartMs, heartbeatMs } = this.#settings
-    const never = Number.POSITIVE_INFINITY
-    const maxInFlight = maxConcurrentPerConnection
-    return { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
-  }
-
-  #admit(connection: Connection, origin: Origin): LiveConnection {
-    const { random, clock, probe } = this.#around
-    const now = clock.now()
-    this.#owner.now = now
-    const health = new Health(this.#healthSettings, this.#group, random, now)
-    const live = new LiveConnection(this.#owner, connection, origin, health)
-    connection.observe(live)
-    this.#roster.add(live)
+  #noteArrival(live: LiveConnection): void {
     this.#counters.connected++
-    this.#visitAt = Math.min(this.#visitAt, live.visit(now))
+    this.#visitAt = Math.min(this.#visitAt, live.visit(this.#owner.now))
     this.#becomeReady()
     this.#onReady?.(live)
-    probe.connectionOpened?.(this.agent, live.id, connection.transport, connection.peer)
-    return live
   }
 
   #retire(connection: LiveConnection): void {
@@ -333,18 +316,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   #onDialed(slot: Slot, connection: Connection): void {
-    const { random, clock } = this.#around
-    const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
-    const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
-    const live = this.#admit(connection, {
-      ...this.#origin(),
-      slot,
-      home: connection.peer,
-      instance: undefined,
-      epoch: 0,
-      retireAt: clock.now() + shortened(maxConnectionAgeMs),
-      maxUses: shortened(maxConnectionUses),
-    })
+    const live = this.#admission.dialed(connection, slot)
+    this.#noteArrival(live)
     const replaced = this.#keeper!.filled(slot)
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)

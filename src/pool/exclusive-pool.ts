@@ -259,6 +259,10 @@ class Loan implements PooledConnection {
     return this.#live.inFlight
   }
 
+  get timeoutMultiplier(): number {
+    return this.#live.timeoutMultiplier
+  }
+
   /** One event at a time. */
   takesAhead(): boolean {
     return false
@@ -272,8 +276,8 @@ class Loan implements PooledConnection {
     this.#live.unpin(correlationId)
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number): void {
-    this.#live.release(outcome, latencyMs)
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
+    this.#live.release(outcome, latencyMs, lease)
     this.#giveBack()
   }
 }

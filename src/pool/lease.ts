@@ -5,9 +5,9 @@ import type { PooledConnection } from './pooled-connection.ts'
 export type Refusal =
   /** No live connection. */
   | 'unavailable'
-  /** Every live connection is paused by its agent, or this request's body is. */
+  /** Every live connection is paused by its agent, or this request's body is (a byte window of 0 included). */
   | 'paused'
-  /** Every open connection carries as many events as it may. */
+  /** Every open connection carries as many events, or this one as many bytes of bodies, as it may. */
   | 'full'
   | 'draining'
   | 'breaker-open'
@@ -28,6 +28,8 @@ export interface LeaseHints {
    * go. Absent: treated as a body chunk.
    */
   readonly isBody?: boolean | undefined
+  /** Bytes of the body chunk, counted against the agent's byte windows; absent: 0. */
+  readonly bodyBytes?: number | undefined
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Connection } from '../transport/connection.ts'
-import type { LeaseOutcome } from './lease.ts'
+import type { LeaseHints, LeaseOutcome } from './lease.ts'
 
 /** One connection as its pool keeps it: the link and the facts that decide whether it may be picked. */
 export interface PooledConnection {
@@ -8,6 +8,8 @@ export interface PooledConnection {
   readonly connection: Connection
   /** Leased and not yet released. */
   readonly inFlight: number
+  /** Factor on deadlines that the agent asked for while degraded, 1 to 10. */
+  readonly timeoutMultiplier: number
   /**
    * Room for a piece of a body whose earlier pieces are here and were not answered yet, in nobody's stead: false
    * while callers wait, or the agent has paused the connection or this body.
@@ -19,6 +21,9 @@ export interface PooledConnection {
    */
   pin(): void
   unpin(correlationId: string): void
-  /** Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. */
-  release(outcome: LeaseOutcome, latencyMs: number): void
+  /**
+   * Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. `lease`: what it was leased
+   * with; may be left out when that was no body chunk.
+   */
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void
 }

@@ -2,7 +2,7 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent } from '../core/event.ts'
+import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
@@ -36,6 +36,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
+  /**
+   * Clock milliseconds from which its time is counted: `startedAt`, or the instant at which a piece that was sent ahead
+   * became the next one of its body at the agent.
+   */
+  dueSince: number
   /** Position among the agents of its run. */
   readonly index: number
   readonly #pipeline: Pipeline
@@ -120,7 +125,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.index = index
     this.#clock = clock
     this.startedAt = clock.now()
+    this.dueSince = this.startedAt
     scope.attach(this)
+  }
+
+  /** For the byte windows of agents. */
+  get bodyBytes(): number {
+    return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
   }
 
   get policy(): AgentPolicy {
@@ -211,7 +222,9 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   }
 
   onDeadline(): void {
-    const { name, timeoutMs } = this.policy
+    for (const layer of this.#pipeline) if (layer.extend?.(this)) return
+    const { name } = this.policy
+    const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
     const where = this.isPending ? 'did not answer' : 'had no free connection'
     this.fail(

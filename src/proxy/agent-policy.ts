@@ -16,6 +16,8 @@ export interface AgentPolicy {
   readonly events: ReadonlySet<EventKind>
   /** Milliseconds for each event, from dispatch to verdict, queueing included. */
   readonly timeoutMs: number
+  /** Most that `timeoutMs` may grow to, as a factor, when the agent reports that it is degraded; 1: not at all. */
+  readonly maxTimeoutMultiplier: number
   readonly onFailure: FailureMode
   readonly onPause: PauseMode
   /** Milliseconds that `onPause: wait` waits at most. */

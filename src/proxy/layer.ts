@@ -28,6 +28,8 @@ export interface Layer {
   enter?(call: AgentCall): Step
   /** The call has a reply or an error. Called even when the layer's own `enter` failed; must bear that. */
   leave?(call: AgentCall): void
+  /** The call's time is up. True: the layer gave it more. */
+  extend?(call: AgentCall): boolean
   /** The call failed further in. True: forget the error and enter the layers behind this one again. */
   recover?(call: AgentCall): boolean
 }

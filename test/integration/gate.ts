@@ -201,6 +201,7 @@ const POLICY: AgentPolicy = {
   name: 'judge',
   events: new Set(['request-headers']),
   timeoutMs: 3000,
+  maxTimeoutMultiplier: 1,
   onFailure: 'closed',
   onPause: 'closed',
   flowWaitMs: 100,

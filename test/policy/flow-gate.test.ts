@@ -8,17 +8,21 @@ function signal(action: FlowSignal['action'], correlationId?: string, bufferAvai
   return { action, correlationId, bufferAvailable, timestampMs: 0 }
 }
 
+function isHeld(gate: FlowGate, correlationId: string, now: number): boolean {
+  return gate.holdsBody(correlationId, now) === 'paused'
+}
+
 describe('flow gate', () => {
   it('closes for every request when the connection is paused and opens on resume', () => {
     const gate = new FlowGate()
     assert.equal(gate.apply(signal('pause'), 5), 'closed')
     assert.equal(gate.apply(signal('pause'), 6), 'none')
     assert.equal(gate.isPaused, true)
-    assert.equal(gate.isPausedFor('any', 6), true)
+    assert.equal(isHeld(gate, 'any', 6), true)
     assert.equal(gate.pausedForMs(15), 10)
     assert.equal(gate.apply(signal('resume'), 20), 'opened')
     assert.equal(gate.apply(signal('resume'), 21), 'none')
-    assert.equal(gate.isPausedFor('any', 21), false)
+    assert.equal(isHeld(gate, 'any', 21), false)
     assert.equal(gate.pausedForMs(30), 0)
   })
 
@@ -26,11 +30,11 @@ describe('flow gate', () => {
     const gate = new FlowGate()
     assert.equal(gate.apply(signal('pause', 'a'), 0), 'closed')
     assert.equal(gate.isPaused, false)
-    assert.equal(gate.isPausedFor('a', 0), true)
-    assert.equal(gate.isPausedFor('b', 0), false)
+    assert.equal(isHeld(gate, 'a', 0), true)
+    assert.equal(isHeld(gate, 'b', 0), false)
     assert.equal(gate.apply(signal('resume', 'b'), 0), 'none')
     assert.equal(gate.apply(signal('resume', 'a'), 0), 'opened')
-    assert.equal(gate.isPausedFor('a', 0), false)
+    assert.equal(isHeld(gate, 'a', 0), false)
   })
 
   it('does not end a request pause by resuming the connection, nor the reverse', () => {
@@ -38,11 +42,11 @@ describe('flow gate', () => {
     gate.apply(signal('pause', 'a'), 0)
     gate.apply(signal('pause'), 0)
     gate.apply(signal('resume', 'a'), 0)
-    assert.equal(gate.isPausedFor('a', 0), true)
+    assert.equal(isHeld(gate, 'a', 0), true)
     gate.apply(signal('pause', 'b'), 0)
     gate.apply(signal('resume'), 0)
-    assert.equal(gate.isPausedFor('a', 0), false)
-    assert.equal(gate.isPausedFor('b', 0), true)
+    assert.equal(isHeld(gate, 'a', 0), false)
+    assert.equal(isHeld(gate, 'b', 0), true)
   })
 
   it('moves the window without ever resuming', () => {
@@ -51,73 +55,190 @@ describe('flow gate', () => {
     gate.apply(signal('pause'), 0)
     gate.apply(signal('pause', 'a'), 0)
     assert.equal(gate.apply(signal('update-capacity', undefined, 4096), 0), 'window')
+    assert.equal(gate.apply(signal('update-capacity', 'a', 1 << 20), 0), 'window')
     assert.equal(gate.apply(signal('update-capacity', 'a', 1 << 20), 0), 'none')
+    assert.equal(gate.apply(signal('update-capacity', 'a'), 0), 'none')
     assert.equal(gate.apply(signal('update-capacity', undefined, -1), 0), 'none')
     assert.equal(gate.windowBytes, 4096)
     assert.equal(gate.isPaused, true)
     gate.apply(signal('resume'), 0)
-    assert.equal(gate.isPausedFor('a', 0), true)
+    assert.equal(isHeld(gate, 'a', 0), true)
+  })
+
+  it('holds bodies back while the window of the connection is used up, and lets them go as chunks settle', () => {
+    const gate = new FlowGate()
+    gate.sent('a', 600)
+    gate.apply(signal('update-capacity', undefined, 1000), 0)
+    assert.equal(gate.holdsBody('b', 0), undefined)
+    gate.sent('b', 600)
+    assert.equal(gate.bytesInFlight, 1200)
+    assert.equal(gate.holdsBody('a', 0), 'full')
+    assert.equal(gate.holdsBody('c', 0), 'full')
+    gate.settled('a', 600)
+    assert.equal(gate.holdsBody('c', 0), undefined)
+    gate.apply(signal('update-capacity', undefined, 500), 0)
+    assert.equal(gate.holdsBody('c', 0), 'full')
+    gate.apply(signal('update-capacity', undefined, 5000), 0)
+    assert.equal(gate.holdsBody('c', 0), undefined)
+  })
+
+  it('lets chunks larger than the window pass one by one, and takes a window of 0 for a pause of bodies', () => {
+    const gate = new FlowGate()
+    gate.apply(signal('update-capacity', undefined, 10), 0)
+    assert.equal(gate.holdsBody('a', 0), undefined)
+    gate.sent('a', 1000)
+    assert.equal(gate.holdsBody('a', 0), 'full')
+    gate.settled('a', 1000)
+    assert.equal(gate.holdsBody('a', 0), undefined)
+    gate.apply(signal('update-capacity', undefined, 0), 0)
+    assert.equal(gate.isPaused, false)
+    assert.equal(gate.holdsBody('a', 0), 'paused')
+  })
+
+  it('counts the bytes of one request against its own window, from when the agent first spoke of it', () => {
+    const gate = new FlowGate({ requestTtlMs: 100 })
+    gate.sent('a', 1000)
+    gate.apply(signal('update-capacity', 'a', 500), 0)
+    assert.equal(gate.holdsBody('a', 0), undefined)
+    gate.settled('a', 1000)
+    gate.sent('a', 500)
+    assert.equal(gate.holdsBody('a', 0), 'full')
+    assert.equal(gate.holdsBody('b', 0), undefined)
+    gate.apply(signal('pause', 'a'), 50)
+    gate.apply(signal('resume', 'a'), 50)
+    assert.equal(gate.holdsBody('a', 50), 'full')
+    assert.equal(gate.holdsBody('a', 150), undefined)
+    gate.settled('a', 500)
+    assert.equal(gate.bytesInFlight, 0)
   })
 
   it('lets a forgotten pause of one request lapse', () => {
-    const gate = new FlowGate({ requestPauseTtlMs: 100 })
+    const gate = new FlowGate({ requestTtlMs: 100 })
     gate.apply(signal('pause', 'a'), 0)
     gate.apply(signal('pause', 'a'), 50)
-    assert.equal(gate.isPausedFor('a', 149), true)
-    assert.equal(gate.isPausedFor('a', 150), false)
-    assert.equal(gate.pausedRequests, 0)
+    assert.equal(isHeld(gate, 'a', 149), true)
+    assert.equal(isHeld(gate, 'a', 150), false)
+    assert.equal(gate.requests, 0)
   })
 
   it('forgets a request that ended', () => {
     const gate = new FlowGate()
     gate.apply(signal('pause', 'a'), 0)
     gate.forget('a')
-    assert.equal(gate.isPausedFor('a', 0), false)
-    assert.equal(gate.pausedRequests, 0)
+    assert.equal(isHeld(gate, 'a', 0), false)
+    assert.equal(gate.requests, 0)
   })
 
   it('cannot be grown by an agent that pauses endless or endlessly long ids', () => {
-    const gate = new FlowGate({ maxPausedRequests: 50 })
+    const gate = new FlowGate({ maxRequests: 50 })
     for (let count = 0; count < 10_000; count++) gate.apply(signal('pause', `id-${count}`), count / 100)
-    assert.equal(gate.pausedRequests, 50)
-    assert.equal(gate.isPausedFor('id-9999', 100), true)
+    assert.equal(gate.requests, 50)
+    assert.equal(isHeld(gate, 'id-9999', 100), true)
     assert.equal(gate.apply(signal('pause', 'x'.repeat(10_000)), 0), 'none')
   })
 
   it('forgets the oldest pause first when there are too many', () => {
-    const gate = new FlowGate({ maxPausedRequests: 2 })
+    const gate = new FlowGate({ maxRequests: 2 })
     for (const id of ['a', 'b', 'a', 'c']) gate.apply(signal('pause', id), 0)
     assert.deepEqual(
-      ['a', 'b', 'c'].map((id) => gate.isPausedFor(id, 0)),
+      ['a', 'b', 'c'].map((id) => isHeld(gate, id, 0)),
       [true, false, true],
     )
   })
 
-  it('agrees with a plain model on any sequence of signals', () => {
-    const ids = fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined })
+  it('agrees with a plain model on any sequence of signals and chunks', () => {
+    const ids = ['a', 'b', 'c'] as const
     const step = fc.record({
-      action: fc.constantFrom<FlowSignal['action']>('pause', 'resume', 'update-capacity'),
-      id: ids,
+      action: fc.constantFrom<FlowSignal['action'] | 'send' | 'settle'>(
+        'pause',
+        'resume',
+        'update-capacity',
+        'send',
+        'settle',
+      ),
+      id: fc.option(fc.constantFrom(...ids), { nil: undefined }),
+      bytes: fc.nat(3),
       waitMs: fc.nat(60),
     })
     fc.assert(
-      fc.property(fc.array(step), (history) => {
-        const gate = new FlowGate({ requestPauseTtlMs: 100 })
-        const until = new Map<string, number>()
-        let isPaused = false
-        let now = 0
-        for (const { action, id, waitMs } of history) {
-          now += waitMs
-          gate.apply(signal(action, id, 1), now)
-          if (id === undefined && action !== 'update-capacity') isPaused = action === 'pause'
-          if (id !== undefined && action === 'pause') until.set(id, now + 100)
-          if (id !== undefined && action === 'resume') until.delete(id)
-          assert.equal(gate.isPaused, isPaused)
-          for (const known of ['a', 'b', 'c']) {
-            assert.equal(gate.isPausedFor(known, now), isPaused || now < (until.get(known) ?? 0))
+      fc.property(fc.array(step, { maxLength: 60 }), (history) => {
+        const gate = new FlowGate({ requestTtlMs: 100 })
+        const model = new PlainFlow()
+        for (const { action, id, bytes, waitMs } of history) {
+          model.now += waitMs
+          if (action === 'send') {
+            gate.sent(id ?? 'a', bytes)
+            model.send({ id: id ?? 'a', bytes })
+          } else if (action === 'settle') {
+            const chunk = model.settle()
+            if (chunk !== undefined) gate.settled(chunk.id, chunk.bytes)
+          } else {
+            gate.apply(signal(action, id, bytes), model.now)
+            model.hear(action, id, bytes)
           }
+          assert.equal(gate.isPaused, model.isPaused)
+          for (const known of ids)
+            assert.equal(gate.holdsBody(known, model.now) !== undefined, model.holds(known))
         }
       }),
     )
   })
 })
+
+interface Chunk {
+  readonly id: string
+  readonly bytes: number
+}
+
+/** The gate's rules in their plainest form; what was said of a request lapses after 100 ms. */
+class PlainFlow {
+  now = 0
+  isPaused = false
+  #window = Number.POSITIVE_INFINITY
+  readonly #chunks: Chunk[] = []
+  readonly #told = new Map<string, { at: number; isPaused: boolean; window: number; bytes: number }>()
+
+  send(chunk: Chunk): void {
+    this.#chunks.push(chunk)
+    const flow = this.#told.get(chunk.id)
+    if (flow !== undefined) flow.bytes += chunk.bytes
+  }
+
+  settle(): Chunk | undefined {
+    const chunk = this.#chunks.shift()
+    const flow = chunk && this.#told.get(chunk.id)
+    if (flow !== undefined) flow.bytes = Math.max(0, flow.bytes - chunk!.bytes)
+    return chunk
+  }
+
+  hear(action: FlowSignal['action'], id: string | undefined, bytes: number): void {
+    if (id === undefined) {
+      if (action === 'update-capacity') this.#window = bytes
+      else this.isPaused = action === 'pause'
+      return
+    }
+    const known = this.#of(id)
+    if (action === 'resume') {
+      if (known?.isPaused === true && known.window === Number.POSITIVE_INFINITY) this.#told.delete(id)
+      else if (known !== undefined) known.isPaused = false
+      return
+    }
+    const flow = known ?? { at: 0, isPaused: false, window: Number.POSITIVE_INFINITY, bytes: 0 }
+    flow.at = this.now
+    if (action === 'pause') flow.isPaused = true
+    else flow.window = bytes
+    this.#told.set(id, flow)
+  }
+
+  holds(id: string): boolean {
+    const flow = this.#of(id)
+    const total = this.#chunks.reduce((sum, { bytes }) => sum + bytes, 0)
+    if (this.isPaused || total >= this.#window) return true
+    return flow !== undefined && (flow.isPaused || flow.bytes >= flow.window)
+  }
+
+  #of(id: string) {
+    const flow = this.#told.get(id)
+    return flow === undefined || this.now >= flow.at + 100 ? undefined : flow
+  }
+}

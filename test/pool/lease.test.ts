@@ -252,3 +252,18 @@ test('a lease that the caller gave up says nothing about the agent, one that tim
   for (let n = 0; n < 4; n++) lease().release('timeout', 1)
   assert.equal(pool.snapshot().errors, 4)
 })
+
+test('a connection tells the longer time that its degraded agent asks for, while the report is valid', async () => {
+  const { dialer, lease, clock } = await startedPool({ connections: 1 })
+  const leased = lease()
+  assert.equal(leased.timeoutMultiplier, 1)
+  dialer.alive[0]!.health({
+    state: 'degraded',
+    timeoutMultiplier: 3,
+    timestampMs: clock.wallMs(),
+    validUntilMs: clock.wallMs() + 1000,
+  })
+  assert.equal(leased.timeoutMultiplier, 3)
+  clock.advance(1000)
+  assert.equal(leased.timeoutMultiplier, 1)
+})

@@ -24,6 +24,7 @@ export function policy(name: string, parts: Partial<AgentPolicy> = {}): AgentPol
     name,
     events: new Set(ALL_EVENTS),
     timeoutMs: 1000,
+    maxTimeoutMultiplier: 1,
     onFailure: 'closed',
     onPause: 'closed',
     flowWaitMs: 100,

@@ -41,6 +41,7 @@ export class FakeConnection implements Connection {
   readonly isExclusive: boolean
   isClosed = false
   isWritable = true
+  isGathering = false
   /** Answers to pings: round trip in milliseconds, or never. */
   answersPings = true
   /** Whether `close` ends; a stuck peer never lets it. */
@@ -165,8 +166,8 @@ export class FakeConnection implements Connection {
     return true
   }
 
-  flow(action: FlowSignal['action'], correlationId?: string): void {
-    this.#observer?.onFlow({ action, correlationId, timestampMs: 0 })
+  flow(action: FlowSignal['action'], correlationId?: string, bufferAvailable?: number): void {
+    this.#observer?.onFlow({ action, correlationId, bufferAvailable, timestampMs: 0 })
   }
 
   health(report: Partial<HealthReport>): void {

@@ -20,6 +20,7 @@ export class NotingWaiter implements LeaseWaiter {
   readonly pinnedTo: number
   readonly avoid: number
   readonly isBody: boolean | undefined
+  readonly bodyBytes: number | undefined
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null
   isWaiting = false
@@ -35,6 +36,7 @@ export class NotingWaiter implements LeaseWaiter {
     this.pinnedTo = all.pinnedTo
     this.avoid = all.avoid
     this.isBody = all.isBody
+    this.bodyBytes = all.bodyBytes
     this.#then = then
   }
 

@@ -28,6 +28,8 @@ export class ScriptedPool implements AgentPool {
   readonly released: LeaseOutcome[] = []
   readonly waiters: LeaseWaiter[] = []
   leases = 0
+  /** Bytes of body chunks leased and not released. */
+  bodyBytes = 0
   /** Pins held by requests, on whatever connection. */
   pins = 0
   /** What `lease` answers instead of a connection. */
@@ -39,6 +41,8 @@ export class ScriptedPool implements AgentPool {
   /** Connection and correlation id of abandoned events, whose replies are still due: as in a pending table. */
   readonly #owed = new Set<string>()
   maxWaiters = 10
+  /** What connections say that their agent asked for. */
+  timeoutMultiplier = 1
   /** Whether its connections take a piece of a body before the piece before it is answered. */
   takesAhead = true
   answer: ((event: AgentEvent) => AgentReply | undefined) | undefined
@@ -50,6 +54,7 @@ export class ScriptedPool implements AgentPool {
 
   lease(hints: LeaseHints): PooledConnection | Refusal {
     if (this.refusal !== undefined) return this.refusal
+    this.bodyBytes += hints.bodyBytes ?? 0
     if (hints.pinnedTo !== 0) {
       return this.live.includes(hints.pinnedTo) ? this.#leased(hints.pinnedTo) : 'affinity-lost'
     }
@@ -124,11 +129,13 @@ export class ScriptedPool implements AgentPool {
       id,
       connection,
       inFlight: 1,
+      timeoutMultiplier: this.timeoutMultiplier,
       pin: () => void this.pins++,
       unpin: () => void this.pins--,
       takesAhead: () => this.takesAhead,
-      release: (outcome) => {
+      release: (outcome, _latencyMs, lease) => {
         this.leases--
+        this.bodyBytes -= lease?.bodyBytes ?? 0
         this.released.push(outcome)
       },
     }

@@ -81,6 +81,12 @@ const body = section(
       ['reject', 'skip'],
       'A body over maxBytes: refuse with 413, or pass the rest on unseen (counted as a bypass). Default reject.',
     ).optional(),
+    aheadBytes: count(
+      0,
+      16_777_216,
+      262_144,
+      'Bytes of one body that may be asked about beyond the piece whose verdict is awaited; 0: one piece at a time. Default 262,144.',
+    ).optional(),
   },
   'How bodies are shown to the agent.',
 )
@@ -163,6 +169,12 @@ export const sharedShape = {
   connections: count(1, 256, 4, 'Connections held to a dialed agent. Default 4.').optional(),
   balance: choice(STRATEGY_NAMES, 'How a connection is picked. Default round-robin.').optional(),
   timeoutMs: durationMs(1000, 'Time an agent has for one event, waiting included. Default 1,000.').optional(),
+  maxTimeoutMultiplier: number(
+    1,
+    10,
+    2,
+    'Largest factor by which an agent that reports itself degraded may stretch timeoutMs; 1: not at all. Default 2.',
+  ).optional(),
   connectTimeoutMs: durationMs(5000, 'Time for dialing and the handshake. Default 5,000.').optional(),
   onFailure: choice(
     ['closed', 'open'],
@@ -193,6 +205,12 @@ export const sharedShape = {
     32_768,
     100,
     'Events at once on one connection; an agent may announce less. Default 100.',
+  ).optional(),
+  maxBurst: count(
+    1,
+    1000,
+    32,
+    'Events of one moment that may follow each other onto one connection and then leave in one write. 1: each event is balanced by itself. Default 32.',
   ).optional(),
   queue: queue.optional(),
   breaker: breaker.optional(),

@@ -93,6 +93,8 @@ export interface AgentConfig {
   readonly connections: number
   readonly balance: StrategyName
   readonly timeoutMs: number
+  /** 1: what a degraded agent asks for is not heard. */
+  readonly maxTimeoutMultiplier: number
   readonly connectTimeoutMs: number
   readonly onFailure: 'closed' | 'open'
   readonly onPause: 'closed' | 'open' | 'wait'
@@ -100,6 +102,7 @@ export interface AgentConfig {
   /** Undefined: never. */
   readonly hedgeAfterMs: number | undefined
   readonly maxConcurrentPerConnection: number
+  readonly maxBurst: number
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
   readonly reconnect: BackoffOptions
@@ -124,6 +127,8 @@ export interface BodyConfig {
   /** Bytes. */
   readonly maxBytes: number
   readonly onTooLarge: 'reject' | 'skip'
+  /** Bytes that may be asked about beyond the piece whose verdict is awaited. */
+  readonly aheadBytes: number
 }
 
 export interface RouteConfig {

@@ -44,7 +44,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       const { connection } = call
       if (connection === null) return
       const latencyMs = clock.now() - call.leasedAt
-      connection.release(call.leaseOutcome, latencyMs)
+      connection.release(call.leaseOutcome, latencyMs, call)
     },
   }
 }

@@ -6,6 +6,7 @@ import type { CachedBucket, LimitScope } from './cached-bucket.ts'
 import { LeasedBuckets, type LeasedBucketsOptions, nameWithin } from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
 import { ALLOWED, type LimitGate, type LimitRequest, type LimitVerdict } from './limit-gate.ts'
+import { LimitInspection } from './limit-inspection.ts'
 import { keyOf } from './limit-rule.ts'
 import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
 import type { LimitStore } from './limit-store.ts'
@@ -34,6 +35,8 @@ const TICK_MS = 1000
  */
 export class Limiter implements LimitGate {
   readonly bans: BanBook
+  /** Looks at buckets, for operators. */
+  readonly inspection: LimitInspection
   readonly #store: LimitStore
   readonly #clock: Clock
   readonly #probe: Probe
@@ -49,6 +52,7 @@ export class Limiter implements LimitGate {
     this.#probe = options.probe
     this.bans = new BanBook(options.store, options.clock)
     this.#buckets = new LeasedBuckets(options, this.bans, this.#counters)
+    this.inspection = new LimitInspection(this.#scopes, options.store, options.clock)
   }
 
   /** Loads the bans, then keeps checkpoints and bans going each second. Rejects with STORAGE. */
@@ -117,6 +121,12 @@ export class Limiter implements LimitGate {
       },
       waits: counters.waits,
       uncovered: counters.uncovered,
+      limits: Array.from(this.#scopes, ({ agent, rule, counts }) => ({
+        agent: agent ?? '',
+        limit: rule.name,
+        denials: counts.enforced,
+        shadowDenials: counts.shadow,
+      })),
       bans: this.bans.list().length,
       checkpointAgeMs: checkpointAtMs === undefined ? undefined : this.#clock.now() - checkpointAtMs,
       store: {

@@ -22,10 +22,11 @@ import type {
 } from '../../wire/codec.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
-import { TickWriter } from '../channel/tick-writer.ts'
+import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
+import { refusalNotice } from '../configuration-refusal.ts'
 import type { TransportName } from '../connection.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
-import { chooseEncoding } from './encoding-choice.ts'
+import { chooseEncoding, OUR_PROXY_ID } from './encoding-choice.ts'
 
 /** Bytes a handshake may have: it can carry a whole configuration. */
 const MAX_GREETING_BYTES = 1024 * 1024
@@ -65,7 +66,7 @@ let lastId = 0
  * The agent's end of a link, the same for every transport: events in, replies out. Reading stops while the proxy
  * does not take our replies; what arrives behind a configuration waits until it is applied.
  */
-export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
+export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, DrainListener {
   readonly id = ++lastId
   readonly transport: TransportName
   readonly #channel: ByteChannel
@@ -96,7 +97,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     this.#traits = traits
     this.#options = options
     this.#end = new ChannelEnd(channel, clock)
-    this.#out = new TickWriter(channel, () => this.#resumeWhenFree())
+    this.#out = new TickWriter(channel, this)
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(MAX_GREETING_BYTES)
     const timeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS
@@ -324,6 +325,9 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
   #configured(event: ConfigureEvent, refusal: WeirError | undefined): void {
     if (this.#state === 'closed') return
     if (this.#traits.configureAck === 'reply') this.reply(acknowledgement(event.correlationId, refusal))
+    else if (refusal !== undefined && !event.isInitial && this.#proxyId === OUR_PROXY_ID)
+      /* Ending the stream, the protocol's one refusal here, would lose every event that is in hand. */
+      this.sendConfigUpdate(refusalNotice(refusal.message))
     else if (refusal !== undefined) {
       this.#shut(new WeirError('PERMISSION_DENIED', refusal.message, { cause: refusal }))
       return
@@ -338,6 +342,11 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
         return
       }
     }
+    this.#resumeWhenFree()
+  }
+
+  /** The proxy takes our replies again. */
+  onDrained(): void {
     this.#resumeWhenFree()
   }
 

@@ -36,6 +36,8 @@ function at<T>(list: readonly T[], index: number): T | undefined {
 
 const index = fc.nat({ max: 7 })
 const request = fc.constantFrom('a', 'b', 'c')
+/** Bytes of a chunk; undefined: no body chunk. */
+const bytes = fc.option(fc.constantFrom(1, 3), { nil: undefined })
 const outcome = fc.constantFrom<LeaseOutcome>(
   'replied',
   'timeout',
@@ -53,23 +55,27 @@ function anyId(world: World, n: number): number {
   return at([...world.known.keys()], n) ?? 0
 }
 
+function part(size: number | undefined) {
+  return size === undefined ? { isBody: false } : { isBody: true, bodyBytes: size }
+}
+
 const steps: fc.Arbitrary<Step>[] = [
   fc.constant(new Step('lease', (world) => world.lease({}))),
   fc.constant(new Step('wait', (world) => world.wait({}))),
   fc
-    .tuple(index, request)
+    .tuple(index, request, bytes)
     .map(
-      ([n, id]) =>
-        new Step(`lease pinned ${n} ${id}`, (world) =>
-          world.lease({ correlationId: id, pinnedTo: anyId(world, n) }),
+      ([n, id, size]) =>
+        new Step(`lease pinned ${n} ${id} ${size}`, (world) =>
+          world.lease({ correlationId: id, pinnedTo: anyId(world, n), ...part(size) }),
         ),
     ),
   fc
-    .tuple(index, request)
+    .tuple(index, request, bytes)
     .map(
-      ([n, id]) =>
-        new Step(`wait pinned ${n} ${id}`, (world) =>
-          world.wait({ correlationId: id, pinnedTo: anyId(world, n) }),
+      ([n, id, size]) =>
+        new Step(`wait pinned ${n} ${id} ${size}`, (world) =>
+          world.wait({ correlationId: id, pinnedTo: anyId(world, n), ...part(size) }),
         ),
     ),
   fc.tuple(index, outcome).map(
@@ -88,7 +94,13 @@ const steps: fc.Arbitrary<Step>[] = [
         world.pool.withdraw(waiting.waiter)
       }),
   ),
-  index.map((n) => new Step(`fail ${n}`, (world) => at(world.alive, n)?.fake.transitionTo('closed'))),
+  index.map(
+    (n) =>
+      new Step(`fail ${n}`, (world) => {
+        const connection = at(world.alive, n)
+        if (connection !== undefined) world.fail(connection)
+      }),
+  ),
   fc.tuple(index, fc.boolean()).map(
     ([n, pauses]) =>
       new Step(`${pauses ? 'pause' : 'resume'} ${n}`, (world) => {
@@ -111,6 +123,15 @@ const steps: fc.Arbitrary<Step>[] = [
   fc
     .tuple(index, fc.constantFrom('writable' as const, 'unwritable' as const))
     .map(([n, state]) => new Step(`${state} ${n}`, (world) => at(world.alive, n)?.fake.transitionTo(state))),
+  fc.tuple(index, fc.constantFrom(0, 1, 2, 5)).map(
+    ([n, window]) =>
+      new Step(`window ${window} on ${n}`, (world) => {
+        const connection = at(world.alive, n)
+        if (connection === undefined) return
+        connection.windowBytes = window
+        connection.fake.flow('update-capacity', undefined, window)
+      }),
+  ),
   fc.constantFrom('succeed' as const, 'fail' as const, 'hang' as const).map(
     (answer) =>
       new Step(`dials ${answer}`, (world) => {
@@ -125,23 +146,16 @@ const steps: fc.Arbitrary<Step>[] = [
         else dial?.fail()
       }),
   ),
-  fc.constantFrom(10, 500, 3000, 20_000).map(
-    (ms) =>
-      new Step(`${ms} ms pass`, (world) => {
-        world.clock.advance(ms)
-        world.pool.visit(world.clock.now())
-      }),
-  ),
+  fc.constantFrom(10, 500, 3000, 20_000).map((ms) => new Step(`${ms} ms pass`, (world) => world.pass(ms))),
   fc.constant(
     new Step('drain', (world) => {
-      void world.pool.drain(world.clock.now() + 5000)
-      world.isDraining = true
+      void world.drain(5000)
     }),
   ),
 ]
 
 /** Drains end a schedule's story early, so they are rare; releases keep it going. */
-const WEIGHTS = [18, 12, 12, 12, 24, 3, 6, 9, 9, 6, 3, 3, 9, 1]
+const WEIGHTS = [18, 12, 12, 12, 24, 3, 6, 9, 9, 6, 9, 3, 3, 9, 1]
 const step = fc.oneof(...steps.map((arbitrary, n) => ({ arbitrary, weight: WEIGHTS[n]! })))
 
 const settings = fc.record({

@@ -2,20 +2,33 @@ import assert from 'node:assert/strict'
 import { seededRandom } from '../../../src/core/random.ts'
 import { ConnectionPool } from '../../../src/pool/connection-pool.ts'
 import type { LeaseHints, LeaseOutcome, Refusal } from '../../../src/pool/lease.ts'
+import type { LiveConnection } from '../../../src/pool/live-connection.ts'
 import { type PoolOptions, poolSettings } from '../../../src/pool/pool-options.ts'
 import type { PooledConnection } from '../../../src/pool/pooled-connection.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { type FakeConnection, FakeDialer, settled } from '../../support/fake-connection.ts'
 import { hints, NotingWaiter } from '../../support/pool-fixture.ts'
+import { Departures } from './departures.ts'
 
 /** What the model knows of one connection: only facts that the test itself brought about. */
 export interface ModelConnection {
   readonly fake: FakeConnection
   readonly pooled: PooledConnection
   inFlight: number
+  /** Leases so far. */
+  uses: number
+  /** Clock milliseconds. */
+  readonly bornAt: number
+  /** Clock milliseconds since which nothing is in flight. */
+  idleSince: number
+  /** The test itself broke it, or the pool's closing of it was checked. */
+  isAccountedFor: boolean
   isPaused: boolean
   /** Request -> instant its pause lapses by itself. */
   readonly pausedBodies: Map<string, number>
+  /** Bytes of bodies it may have under way, and has. */
+  windowBytes: number
+  bodyBytes: number
 }
 
 /** A waiter with its place in time. */
@@ -27,6 +40,7 @@ export interface Waiting {
 
 export interface Lease {
   readonly on: PooledConnection
+  readonly wishes: LeaseHints
 }
 
 /**
@@ -40,11 +54,13 @@ export class World {
   readonly target: number
   readonly limit: number
   readonly maxWaiters: number
+  readonly departures: Departures
   readonly known = new Map<number, ModelConnection>()
   readonly waiters: Waiting[] = []
   readonly leases: Lease[] = []
   isDraining = false
   #order = 0
+  #wasVisited = false
 
   constructor(
     options: PoolOptions & { connections: number; maxConcurrentPerConnection: number; maxWaiters: number },
@@ -60,6 +76,16 @@ export class World {
       breaker: { ...never, failureShare: 2 },
       health: { ...never, degradeBelow: -1, ejectBelow: -1, stallMs: Number.POSITIVE_INFINITY },
     })
+    this.departures = new Departures(
+      {
+        maxAgeMs: settings.maxConnectionAgeMs,
+        maxUses: settings.maxConnectionUses,
+        lingerMs: settings.retireLingerMs,
+        timeoutMs: settings.retireTimeoutMs,
+      },
+      this.clock,
+      this.dialer,
+    )
     const around = { clock: this.clock, random: seededRandom(3), probe: {} }
     this.pool = new ConnectionPool({ agent: 'waf', settings, around, nextDialer: () => this.dialer })
     this.pool.start()
@@ -75,8 +101,21 @@ export class World {
     for (const fake of this.dialer.connections) {
       if (this.known.has(fake.id)) continue
       const pooled = this.pool.find(fake.id)
-      if (pooled !== undefined)
-        this.known.set(fake.id, { fake, pooled, inFlight: 0, isPaused: false, pausedBodies: new Map() })
+      if (pooled === undefined) continue
+      const now = this.clock.now()
+      this.known.set(fake.id, {
+        fake,
+        pooled,
+        inFlight: 0,
+        uses: 0,
+        bornAt: now,
+        idleSince: now,
+        isAccountedFor: false,
+        isPaused: false,
+        pausedBodies: new Map(),
+        windowBytes: Number.POSITIVE_INFINITY,
+        bodyBytes: 0,
+      })
     }
   }
 
@@ -85,7 +124,28 @@ export class World {
   }
 
   isRetiring(connection: ModelConnection): boolean {
-    return this.pool.find(connection.fake.id)?.stage !== 'ready'
+    return this.departures.isLeaving(connection, this.pool.find(connection.fake.id)?.stage)
+  }
+
+  /** The agent or the network ends a connection. */
+  fail(connection: ModelConnection): void {
+    connection.isAccountedFor = true
+    connection.fake.transitionTo('closed')
+  }
+
+  pass(ms: number): void {
+    this.clock.advance(ms)
+    this.pool.visit(this.clock.now())
+    this.#wasVisited = true
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    const deadlineAt = this.clock.now() + deadlineMs
+    const drained = this.pool.drain(deadlineAt)
+    /* Asked for again, it is the same drain: the first deadline holds. */
+    if (!this.isDraining) this.departures.drain(deadlineAt)
+    this.isDraining = true
+    return drained
   }
 
   canTakeNew(connection: ModelConnection): boolean {
@@ -96,8 +156,12 @@ export class World {
     return !fake.isClosed && fake.isWritable && inFlight < this.limit
   }
 
-  holdsBack({ pausedBodies }: ModelConnection, correlationId: string): boolean {
-    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now()
+  /** Why an event that is bound to this connection must wait for its body's sake. */
+  heldBack(connection: ModelConnection, { correlationId, isBody }: LeaseHints): Refusal | undefined {
+    if (isBody === false) return undefined
+    const { pausedBodies, windowBytes, bodyBytes } = connection
+    if (bodyBytes >= windowBytes) return windowBytes === 0 ? 'paused' : 'full'
+    return (pausedBodies.get(correlationId) ?? 0) > this.clock.now() ? 'paused' : undefined
   }
 
   get waiting(): Waiting[] {
@@ -115,10 +179,13 @@ export class World {
     return open.length === 0 ? 'full' : open
   }
 
-  expectedPinned({ pinnedTo, correlationId }: LeaseHints): Refusal | ModelConnection[] {
+  expectedPinned(wishes: LeaseHints): Refusal | ModelConnection[] {
+    const { pinnedTo } = wishes
     const connection = this.known.get(pinnedTo)
-    if (connection === undefined || this.pool.find(pinnedTo) === undefined) return 'affinity-lost'
-    if (connection.isPaused || this.holdsBack(connection, correlationId)) return 'paused'
+    if (connection === undefined || connection.fake.isClosed) return 'affinity-lost'
+    if (connection.isPaused) return 'paused'
+    const held = this.heldBack(connection, wishes)
+    if (held !== undefined) return held
     return this.hasRoom(connection) ? [connection] : 'full'
   }
 
@@ -131,16 +198,18 @@ export class World {
       return
     }
     assert.ok(expected.some(({ fake }) => fake.id === got.id))
-    this.took(got)
+    this.took(got, all)
   }
 
-  took(on: PooledConnection): void {
+  took(on: PooledConnection, wishes: LeaseHints): void {
     this.learn()
     const connection = this.known.get(on.id)!
     assert.equal(connection.fake.isClosed, false, 'a dead connection was leased')
     connection.inFlight++
+    connection.uses++
     assert.ok(connection.inFlight <= this.limit, 'a full connection was leased')
-    this.leases.push({ on })
+    connection.bodyBytes += wishes.bodyBytes ?? 0
+    this.leases.push({ on, wishes })
   }
 
   wait(wishes: Partial<LeaseHints>): void {
@@ -168,10 +237,10 @@ export class World {
     for (const other of this.waiting) {
       if (other.order > order || other.waiter.pinnedTo !== waiter.pinnedTo) continue
       const mayBePassed =
-        waiter.pinnedTo !== 0 && this.holdsBack(this.known.get(waiter.pinnedTo)!, other.waiter.correlationId)
+        waiter.pinnedTo !== 0 && this.heldBack(this.known.get(waiter.pinnedTo)!, other.waiter) !== undefined
       assert.ok(mayBePassed, 'a waiter was overtaken')
     }
-    this.took(waiter.leased)
+    this.took(waiter.leased, waiter)
     if (this.waiting.some((other) => other.waiter.pinnedTo === 0))
       assert.equal(typeof this.pool.lease(hints()), 'string', 'a waiter was overtaken from within a callback')
     if (order % 3 === 0) this.release(this.leases.at(-1)!, 'replied')
@@ -183,8 +252,10 @@ export class World {
 
   release(lease: Lease, how: LeaseOutcome): void {
     this.leases.splice(this.leases.indexOf(lease), 1)
-    this.known.get(lease.on.id)!.inFlight--
-    lease.on.release(how, 1)
+    const connection = this.known.get(lease.on.id)!
+    if (--connection.inFlight === 0) connection.idleSince = this.clock.now()
+    connection.bodyBytes -= lease.wishes.bodyBytes ?? 0
+    lease.on.release(how, 1, lease.wishes)
   }
 
   /** Holds after every step. */
@@ -193,6 +264,7 @@ export class World {
     let total = 0
     for (const connection of this.known.values()) {
       assert.equal(connection.pooled.inFlight, connection.inFlight)
+      assert.equal((connection.pooled as LiveConnection).bodyBytesInFlight, connection.bodyBytes)
       if (!connection.fake.isClosed) total++
       else assert.equal(this.pool.find(connection.fake.id), undefined)
     }
@@ -200,7 +272,13 @@ export class World {
       this.leases.length,
       [...this.known.values()].reduce((sum, { inFlight }) => sum + inFlight, 0),
     )
-    const retiring = this.alive.some((connection) => this.isRetiring(connection))
+    const retiring = this.alive.filter((connection) => this.isRetiring(connection)).length > 0
+    const closed = [...this.known.values()].filter(
+      ({ fake, isAccountedFor }) => fake.isClosed && !isAccountedFor,
+    )
+    this.departures.check(this.alive, closed, this.#wasVisited)
+    for (const connection of closed) connection.isAccountedFor = true
+    this.#wasVisited = false
     assert.ok(
       total <= this.target + (retiring ? 1 : 0),
       `${total} connections for a target of ${this.target}`,
@@ -214,8 +292,7 @@ export class World {
 
   /** Everything comes back to nothing. */
   async end(): Promise<void> {
-    const drained = this.pool.drain(this.clock.now() + 1000)
-    this.isDraining = true
+    const drained = this.drain(1000)
     assert.equal(this.waiting.length, 0, 'a drain left a waiter without answer')
     this.clock.advance(6000)
     await drained

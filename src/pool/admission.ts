@@ -1,0 +1,77 @@
+import { EjectionGroup } from '../policy/health/ejection-group.ts'
+import { Health } from '../policy/health/health.ts'
+import { type HealthSettings, healthSettings } from '../policy/health/health-options.ts'
+import type { Connection } from '../transport/connection.ts'
+import { type ConnectionOwner, LiveConnection, type Origin, type Terms } from './live-connection.ts'
+import type { Incarnation } from './managed-pool.ts'
+import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
+import type { Roster } from './roster.ts'
+import type { Slot } from './slot.ts'
+
+/**
+ * How a connection comes into the pool: it gets its limits, its health and its place in the roster in one turn, so
+ * none is ever picked that nobody watches.
+ */
+export class Admission {
+  readonly #settings: PoolSettings
+  readonly #around: PoolSurroundings
+  readonly #healthSettings: HealthSettings
+  readonly #group: EjectionGroup
+  /** Of a connection that the agent made: it is never replaced by us. */
+  readonly #terms: Terms
+  readonly #owner: ConnectionOwner
+  readonly #roster: Roster
+
+  constructor(settings: PoolSettings, around: PoolSurroundings, owner: ConnectionOwner, roster: Roster) {
+    this.#settings = settings
+    this.#around = around
+    this.#healthSettings = healthSettings(settings.health)
+    this.#group = new EjectionGroup(settings.maxEjectedShare)
+    const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
+    const never = Number.POSITIVE_INFINITY
+    this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
+    this.#owner = owner
+    this.#roster = roster
+  }
+
+  /** Takes in what a slot dialled; age and use limits are shortened at random, each connection by its own draw. */
+  dialed(connection: Connection, slot: Slot): LiveConnection {
+    const { random, clock } = this.#around
+    const { maxConnectionAgeMs, maxConnectionUses } = this.#settings
+    const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
+    return this.#admit(connection, {
+      slot,
+      home: connection.peer,
+      instance: undefined,
+      epoch: 0,
+      terms: {
+        ...this.#terms,
+        retireAt: clock.now() + shortened(maxConnectionAgeMs),
+        maxUses: shortened(maxConnectionUses),
+      },
+    })
+  }
+
+  /** Takes in what an agent made; how long it stays is the agent's to say. */
+  adopted(connection: Connection, incarnation: Incarnation | undefined): LiveConnection {
+    return this.#admit(connection, {
+      slot: undefined,
+      home: incarnation?.instance ?? connection.peer,
+      instance: incarnation?.instance,
+      epoch: incarnation?.epoch ?? 0,
+      terms: this.#terms,
+    })
+  }
+
+  #admit(connection: Connection, origin: Origin): LiveConnection {
+    const { random, clock, probe } = this.#around
+    const now = clock.now()
+    this.#owner.now = now
+    const health = new Health(this.#healthSettings, this.#group, random, now)
+    const live = new LiveConnection(this.#owner, connection, origin, health)
+    connection.observe(live)
+    this.#roster.add(live)
+    probe.connectionOpened?.(live.agent, live.id, connection.transport, connection.peer)
+    return live
+  }
+}
