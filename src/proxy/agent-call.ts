@@ -36,6 +36,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
+  /**
+   * Clock milliseconds from which its time is counted: `startedAt`, or the instant at which a piece that was sent ahead
+   * became the next one of its body at the agent.
+   */
+  dueSince: number
   /** Position among the agents of its run. */
   readonly index: number
   readonly #pipeline: Pipeline
@@ -120,6 +125,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.index = index
     this.#clock = clock
     this.startedAt = clock.now()
+    this.dueSince = this.startedAt
     scope.attach(this)
   }
 
@@ -218,7 +224,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
     const { name } = this.policy
-    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
+    const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
     const where = this.isPending ? 'did not answer' : 'had no free connection'
     this.fail(
