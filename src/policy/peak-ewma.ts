@@ -10,13 +10,11 @@ const STEPS_PER_DECAY = 64
  */
 export class PeakEwma {
   readonly #decayMs: number
-  readonly #stepMs: number
   #value = 0
   #updatedAt = 0
 
   constructor(decayMs: number = DEFAULT_DECAY_MS) {
     this.#decayMs = decayMs
-    this.#stepMs = decayMs / STEPS_PER_DECAY
   }
 
   /** Counts one latency, milliseconds >= 0. `now` is the clock's. */
@@ -35,7 +33,7 @@ export class PeakEwma {
   /** Milliseconds; 0 before the first observation. */
   value(now: number): number {
     const elapsed = now - this.#updatedAt
-    if (elapsed < this.#stepMs || this.#value === 0) return this.#value
+    if (elapsed * STEPS_PER_DECAY < this.#decayMs || this.#value === 0) return this.#value
     this.#value *= Math.exp(-elapsed / this.#decayMs)
     this.#updatedAt = now
     return this.#value

@@ -2,13 +2,11 @@ import { EjectionGroup } from '../policy/health/ejection-group.ts'
 import { Health } from '../policy/health/health.ts'
 import { type HealthSettings, healthSettings } from '../policy/health/health-options.ts'
 import type { Connection } from '../transport/connection.ts'
-import { type ConnectionOwner, LiveConnection, type Origin } from './live-connection.ts'
+import { type ConnectionOwner, LiveConnection, type Origin, type Terms } from './live-connection.ts'
 import type { Incarnation } from './managed-pool.ts'
 import { type PoolSettings, type PoolSurroundings, RETIRE_JITTER } from './pool-options.ts'
 import type { Roster } from './roster.ts'
 import type { Slot } from './slot.ts'
-
-type Bounds = Pick<Origin, 'slot' | 'home' | 'instance' | 'epoch' | 'retireAt' | 'maxUses'>
 
 /**
  * How a connection comes into the pool: it gets its limits, its health and its place in the roster in one turn, so
@@ -19,6 +17,8 @@ export class Admission {
   readonly #around: PoolSurroundings
   readonly #healthSettings: HealthSettings
   readonly #group: EjectionGroup
+  /** Of a connection that the agent made: it is never replaced by us. */
+  readonly #terms: Terms
   readonly #owner: ConnectionOwner
   readonly #roster: Roster
 
@@ -26,6 +26,9 @@ export class Admission {
     this.#settings = settings
     this.#around = around
     this.#healthSettings = healthSettings(settings.health)
+    const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
+    const never = Number.POSITIVE_INFINITY
+    this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
     this.#group = new EjectionGroup(settings.maxEjectedShare)
     this.#owner = owner
     this.#roster = roster
@@ -41,8 +44,11 @@ export class Admission {
       home: connection.peer,
       instance: undefined,
       epoch: 0,
-      retireAt: clock.now() + shortened(maxConnectionAgeMs),
-      maxUses: shortened(maxConnectionUses),
+      terms: {
+        ...this.#terms,
+        retireAt: clock.now() + shortened(maxConnectionAgeMs),
+        maxUses: shortened(maxConnectionUses),
+      },
     })
   }
 
@@ -53,18 +59,15 @@ export class Admission {
       home: incarnation?.instance ?? connection.peer,
       instance: incarnation?.instance,
       epoch: incarnation?.epoch ?? 0,
-      retireAt: Number.POSITIVE_INFINITY,
-      maxUses: Number.POSITIVE_INFINITY,
+      terms: this.#terms,
     })
   }
 
-  #admit(connection: Connection, bounds: Bounds): LiveConnection {
+  #admit(connection: Connection, origin: Origin): LiveConnection {
     const { random, clock, probe } = this.#around
-    const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = this.#settings
     const now = clock.now()
     this.#owner.now = now
     const health = new Health(this.#healthSettings, this.#group, random, now)
-    const origin: Origin = { ...bounds, maxInFlight, slowStartMs, heartbeatMs }
     const live = new LiveConnection(this.#owner, connection, origin, health)
     connection.observe(live)
     this.#roster.add(live)

@@ -5,45 +5,32 @@ import type { LiveConnection } from './live-connection.ts'
 const MISSES = 2
 
 /**
- * Proof of life of one connection. Replies prove it too, so a busy connection is never pinged; an idle one is,
- * every `intervalMs`. Two pings missed, and the connection is dropped: its socket leads nowhere.
+ * Proof of life of one connection that has been silent for a heartbeat's interval. Replies prove it too, so a busy
+ * connection is never pinged; an idle one is, every interval. Two pings missed, and the connection is dropped: its
+ * socket leads nowhere. Lasts from a ping to its pong, so a connection that is well has none.
  */
 export class Heartbeat {
-  readonly #intervalMs: number
-  #beatAt: number
+  /** Clock milliseconds of the last ping. */
+  beatAt = 0
   #misses = 0
   #isOut = false
 
-  /** `intervalMs` 0: never. */
-  constructor(intervalMs: number, now: number) {
-    this.#intervalMs = intervalMs
-    this.#beatAt = now
+  beat(live: LiveConnection, now: number, intervalMs: number): void {
+    if (live.aliveAt > this.beatAt) this.#misses = 0
+    this.beatAt = now
+    if (!this.#isOut) void this.#ping(live, intervalMs)
   }
 
-  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
-  visit(live: LiveConnection, now: number): number {
-    if (this.#intervalMs <= 0) return Number.POSITIVE_INFINITY
-    if (live.repliedAt > this.#beatAt) {
-      this.#beatAt = live.repliedAt
-      this.#misses = 0
-    }
-    const dueAt = this.#beatAt + this.#intervalMs
-    if (now < dueAt) return dueAt
-    this.#beatAt = now
-    if (!this.#isOut) void this.#ping(live)
-    return now + this.#intervalMs
-  }
-
-  async #ping(live: LiveConnection): Promise<void> {
+  async #ping(live: LiveConnection, intervalMs: number): Promise<void> {
     const sentAt = live.clock.now()
     this.#isOut = true
     try {
-      const roundTripMs = await live.connection.ping(this.#intervalMs / 2)
+      const roundTripMs = await live.connection.ping(intervalMs / 2)
       this.#misses = 0
-      live.ponged(roundTripMs)
+      live.ponged(roundTripMs, this.beatAt)
     } catch {
       if (live.stage === 'gone') return
-      if (live.repliedAt > sentAt) this.#misses = 0
+      if (live.aliveAt > sentAt) this.#misses = 0
       else this.#missed(live)
     } finally {
       this.#isOut = false

@@ -55,6 +55,11 @@ export interface Origin {
   readonly instance: string | undefined
   /** Incarnation of the instance that dialled in; 0: not stated. */
   readonly epoch: number
+  readonly terms: Terms
+}
+
+/** What is asked of a connection; one object for all that are asked the same. */
+export interface Terms {
   /** Events at once by configuration; the agent's own word may lower it. */
   readonly maxInFlight: number
   /** Milliseconds in which it reaches its full share of traffic; 0: at once. */
@@ -75,6 +80,9 @@ export type Stage = 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
+/** Latency of the connections that have not answered yet. Nobody may observe anything with it. */
+const UNMEASURED = new PeakEwma()
+
 /** A connection to a draining agent is not replaced earlier: its successor may lead to the same process. */
 const MIN_STAY_MS = 5000
 
@@ -86,8 +94,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   readonly health: Health
   /** Clock milliseconds. */
   readonly openedAt: number
-  /** Callers that wait for this connection and no other. */
-  readonly bound = new WaiterList()
+  /** Callers that wait for this connection and no other; undefined: nobody ever did. */
+  bound: WaiterList | undefined
   /** Events at once, by configuration and the agent's word. >= 1. */
   readonly limit: number
   inFlight = 0
@@ -97,8 +105,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   uses = 0
   errors = 0
   strays = 0
-  /** Clock milliseconds of the last usable reply, or of the opening. */
-  repliedAt: number
+  /** Clock milliseconds of the last proof of life: the opening, a usable reply, a ping that was answered. */
+  aliveAt: number
   /** Meaningful once gone: it ended without having been retired. */
   wasReady = false
   /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
@@ -106,9 +114,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Clock milliseconds since which something is in flight without a break. */
   #busySince = 0
   readonly #owner: ConnectionOwner
-  readonly #gate = new FlowGate()
-  readonly #latency = new PeakEwma()
-  readonly #heartbeat: Heartbeat
+  /* What only some connections come to need; the idle ones, of which there may be thousands, go without. */
+  #gate: FlowGate | undefined
+  #latency = UNMEASURED
+  #heartbeat: Heartbeat | undefined
   #isEjected = false
   #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
@@ -122,13 +131,13 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.origin = origin
     this.health = health
     this.openedAt = owner.clock.now()
-    this.repliedAt = this.openedAt
-    this.#heartbeat = new Heartbeat(connection.transport === 'v1' ? 0 : origin.heartbeatMs, this.openedAt)
-    this.#isWarm = origin.slowStartMs <= 0
+    this.aliveAt = this.openedAt
+    const { slowStartMs, maxInFlight } = origin.terms
+    this.#isWarm = slowStartMs <= 0
     const { limits, features } = connection.capabilities
     this.limit = connection.isExclusive
       ? 1
-      : concurrencyLimit(origin.maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+      : concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
   }
 
   get agent(): string {
@@ -144,7 +153,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   get isPaused(): boolean {
-    return this.#gate.isPaused
+    return this.#gate !== undefined && this.#gate.isPaused
   }
 
   /** Whether new requests may come here at all, however full it is: ready, and health admits it. */
@@ -156,7 +165,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return (
       this.#stage === 'ready' &&
       this.inFlight < this.limit &&
-      !this.#gate.isPaused &&
+      !this.isPaused &&
       this.connection.isWritable &&
       this.health.admits(this.#owner.now)
     )
@@ -172,8 +181,9 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const share = this.health.weight(now)
     if (this.#isWarm) return share
     const ageMs = now - this.openedAt
-    this.#isWarm = ageMs >= this.origin.slowStartMs
-    return share * slowStartWeight(ageMs, this.origin.slowStartMs)
+    const { slowStartMs } = this.origin.terms
+    this.#isWarm = ageMs >= slowStartMs
+    return share * slowStartWeight(ageMs, slowStartMs)
   }
 
   get latencyMs(): number {
@@ -191,14 +201,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   /** Why a body chunk of this request must wait, though the connection could take other events. */
   holdsBody(correlationId: string): BodyHold | undefined {
-    return this.#gate.holdsBody(correlationId, this.#owner.now)
+    return this.#gate?.holdsBody(correlationId, this.#owner.now)
   }
 
   /** Counts one more lease. The pool asked for room first. */
   take(hints: LeaseHints): this {
     const { now } = this.#owner
     const { bodyBytes } = hints
-    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate.sent(hints.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0) (this.#gate ??= new FlowGate()).sent(hints.correlationId, bodyBytes)
     if (this.inFlight++ === 0) this.#busySince = now
     this.uses++
     this.health.leased(now)
@@ -212,10 +222,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const beganAt = now - latencyMs
     this.inFlight--
     const bodyBytes = lease?.bodyBytes
-    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate.settled(lease!.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate!.settled(lease!.correlationId, bodyBytes)
     switch (outcome) {
       case 'replied':
-        this.repliedAt = now
+        this.aliveAt = now
+        if (this.#latency === UNMEASURED) this.#latency = new PeakEwma()
         this.#latency.observe(latencyMs, now)
         this.health.replied(now, beganAt)
         if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
@@ -241,33 +252,42 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   /** Bytes the agent last said it can take on this connection; Infinity when it never said. */
   get windowBytes(): number {
-    return this.#gate.windowBytes
+    return this.#gate?.windowBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** Bytes of body chunks leased and not released. */
   get bodyBytesInFlight(): number {
-    return this.#gate.bytesInFlight
+    return this.#gate?.bytesInFlight ?? 0
   }
 
   /** Age, use, an outdated configuration or the agent's own drain say that it should be replaced. */
   isDueToRetire(now: number): boolean {
-    const { retireAt, maxUses } = this.origin
+    const { retireAt, maxUses } = this.origin.terms
     if (this.isOutdated || now >= retireAt || this.uses >= maxUses) return true
     return now - this.openedAt >= MIN_STAY_MS && this.health.state(now) === 'draining'
   }
 
   /** Heartbeat and progress watchdog. Returns the instant of the next look, clock milliseconds. */
   visit(now: number): number {
-    const beatAt = this.#heartbeat.visit(this, now)
-    if (this.inFlight === 0) return Math.min(beatAt, this.origin.retireAt)
+    const beatAt = this.#beat(now)
+    if (this.inFlight === 0) return Math.min(beatAt, this.origin.terms.retireAt)
     this.health.progressed(this.oldestUnansweredMs(now), now)
     this.#noteEjection()
     return now
   }
 
-  ponged(roundTripMs: number): void {
+  /** Who waits for this connection and no other, in order. */
+  bindWaiters(): WaiterList {
+    this.bound ??= new WaiterList()
+    return this.bound
+  }
+
+  /** The ping of `beatAt`, clock milliseconds, was answered. */
+  ponged(roundTripMs: number, beatAt: number): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
+    this.aliveAt = Math.max(this.aliveAt, beatAt)
+    this.#heartbeat = undefined
     this.health.ponged(roundTripMs, owner.now)
     this.#isEjected = this.health.trialAt !== undefined
     if (owner.waiting !== 0) owner.onRoom(this)
@@ -284,7 +304,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   unpin(correlationId: string): void {
     this.pins--
-    this.#gate.forget(correlationId)
+    this.#gate?.forget(correlationId)
     this.#farewell?.onIdle()
   }
 
@@ -315,6 +335,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   onFlow(signal: FlowSignal): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
+    this.#gate ??= new FlowGate()
     const change = this.#gate.apply(signal, owner.now)
     if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
   }
@@ -349,6 +370,17 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   onStrayReply(): void {
     this.strays++
     this.#owner.onStrayReply(this)
+  }
+
+  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
+  #beat(now: number): number {
+    const { heartbeatMs } = this.origin.terms
+    if (heartbeatMs <= 0 || this.connection.transport === 'v1') return Number.POSITIVE_INFINITY
+    const dueAt = Math.max(this.aliveAt, this.#heartbeat?.beatAt ?? 0) + heartbeatMs
+    if (now < dueAt) return dueAt
+    this.#heartbeat ??= new Heartbeat()
+    this.#heartbeat.beat(this, now, heartbeatMs)
+    return now + heartbeatMs
   }
 
   #noteEjection(): void {

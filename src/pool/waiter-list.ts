@@ -49,7 +49,9 @@ function sentinel(): LeaseWaiter {
     waiterPrev: null,
     waiterNext: null,
     isWaiting: false,
-    onLeased: () => undefined,
-    onRefused: () => undefined,
+    onLeased: ignore,
+    onRefused: ignore,
   }
 }
+
+function ignore(): void {}

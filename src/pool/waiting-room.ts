@@ -49,8 +49,7 @@ export class WaitingRoom {
       const message = `agent ${this.#host.agent}: ${this.#capacity} callers wait already; raise maxWaiters or add connections`
       return new WeirError('OVERLOADED', message, { sent: false })
     }
-    const list = this.#host.boundTo(waiter)?.bound ?? this.#free
-    list.push(waiter)
+    this.#lineOf(waiter).push(waiter)
     waiter.isWaiting = true
     waiter.waitingSince = this.#host.clock.now()
     this.#count++
@@ -71,7 +70,7 @@ export class WaitingRoom {
       for (;;) {
         const next = this.#touched.pop()
         if (next === undefined) break
-        this.#serveLine(next.bound)
+        if (next.bound !== undefined) this.#serveLine(next.bound)
         this.#serveLine(this.#free)
       }
     } finally {
@@ -84,7 +83,8 @@ export class WaitingRoom {
   release(connection: LiveConnection): void {
     if (this.#count === 0) return
     const leaving: LeaseWaiter[] = []
-    for (let waiter = connection.bound.first; waiter !== null; waiter = connection.bound.after(waiter))
+    const line = connection.bound
+    for (let waiter = line?.first ?? null; waiter !== null; waiter = line!.after(waiter))
       if (this.#host.boundTo(waiter) !== connection) leaving.push(waiter)
     for (const waiter of leaving) {
       if (!waiter.isWaiting) continue
@@ -96,8 +96,8 @@ export class WaitingRoom {
   }
 
   refuseAll(connections: readonly LiveConnection[], error: WeirError): void {
-    for (const list of [this.#free, ...connections.map((connection) => connection.bound)])
-      for (let waiter = list.first; waiter !== null; waiter = list.first) {
+    for (const line of [this.#free, ...connections.map(({ bound }) => bound)])
+      for (let waiter = line?.first ?? null; waiter !== null; waiter = line!.first) {
         unlink(waiter)
         this.#refuse(waiter, error)
       }
@@ -119,7 +119,7 @@ export class WaitingRoom {
         waiter = line.after(waiter)
         continue
       } else {
-        const home = this.#host.boundTo(waiter)?.bound ?? this.#free
+        const home = this.#lineOf(waiter)
         if (home === line) return
         /* Its session was bound or lost its connection meanwhile: it must not hold up this line. */
         unlink(waiter)
@@ -127,6 +127,10 @@ export class WaitingRoom {
       }
       waiter = line.first
     }
+  }
+
+  #lineOf(waiter: LeaseWaiter): WaiterList {
+    return this.#host.boundTo(waiter)?.bindWaiters() ?? this.#free
   }
 
   #remove(waiter: LeaseWaiter): void {

@@ -126,7 +126,10 @@ for (const implementation of ['http2', 'grpc-js'] as GrpcImplementation[]) {
 }
 
 test('a pong of another sequence does not acknowledge a configuration, and nothing said meanwhile is lost', async (t) => {
-  let finish: () => void = () => {}
+  let misled!: (finish: () => void) => void
+  const whenMisled = new Promise<() => void>((resolve) => {
+    misled = resolve
+  })
   const target = await rawGrpc(t, (stream) => {
     stream.respond(GRPC_HEADERS)
     stream.once('data', () => {
@@ -138,7 +141,7 @@ test('a pong of another sequence does not acknowledge a configuration, and nothi
         stream.write(
           Buffer.concat([out.bytes.subarray(0, out.end), Buffer.from('00000000043a020863', 'hex')]),
         )
-        finish = () => void stream.write(Buffer.from('00000000023a00', 'hex'))
+        misled(() => void stream.write(Buffer.from('00000000023a00', 'hex')))
       })
     })
   })
@@ -147,6 +150,7 @@ test('a pong of another sequence does not acknowledge a configuration, and nothi
     isDialed = true
     return connection
   })
+  const finish = await soon('the wrong pong', whenMisled)
   await new Promise((resolve) => setTimeout(resolve, 60))
   assert.equal(isDialed, false)
   finish()

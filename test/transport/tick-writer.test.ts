@@ -36,7 +36,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 test('what is appended in one tick leaves in one write, and nothing in an idle tick', async () => {
   const channel = new SlowChannel()
-  const writer = new TickWriter(channel, () => {})
+  const writer = new TickWriter(channel, { onDrained() {} })
   append(writer, 'one ')
   append(writer, 'two')
   assert.equal(channel.writes.length, 0)
@@ -49,7 +49,7 @@ test('what is appended in one tick leaves in one write, and nothing in an idle t
 
 test('bytes that were not taken are never overwritten, however many ticks pass', async () => {
   const channel = new SlowChannel()
-  const writer = new TickWriter(channel, () => {})
+  const writer = new TickWriter(channel, { onDrained() {} })
   const expected: string[] = []
   for (let round = 0; round < 200; round++) {
     const text = String(round).repeat(1 + (round % 50))
@@ -64,7 +64,7 @@ test('bytes that were not taken are never overwritten, however many ticks pass',
 test('a slow peer is told once, and its recovery once', async () => {
   const channel = new SlowChannel()
   let drained = 0
-  const writer = new TickWriter(channel, () => drained++)
+  const writer = new TickWriter(channel, { onDrained: () => drained++ })
   append(writer, 'x'.repeat(HIGH_WATER_BYTES))
   assert.equal(writer.isWritable, false)
   await turn()
@@ -79,7 +79,7 @@ test('a slow peer is told once, and its recovery once', async () => {
 
 test('a tick whose frames were all refused writes nothing', async () => {
   const channel = new SlowChannel()
-  const writer = new TickWriter(channel, () => {})
+  const writer = new TickWriter(channel, { onDrained() {} })
   writer.open()
   await turn()
   assert.equal(channel.writes.length, 0)
@@ -88,7 +88,7 @@ test('a tick whose frames were all refused writes nothing', async () => {
 test('after the end nothing is written, and nobody is told of recovery', async () => {
   const channel = new SlowChannel()
   let drained = 0
-  const writer = new TickWriter(channel, () => drained++)
+  const writer = new TickWriter(channel, { onDrained: () => drained++ })
   append(writer, 'y'.repeat(HIGH_WATER_BYTES))
   writer.flush()
   writer.end()
@@ -101,7 +101,7 @@ test('after the end nothing is written, and nobody is told of recovery', async (
 
 test('a buffer whose write failed is not used again', async () => {
   const channel = new SlowChannel()
-  const writer = new TickWriter(channel, () => {})
+  const writer = new TickWriter(channel, { onDrained() {} })
   append(writer, 'doomed')
   await turn()
   const [failed] = channel.writes.splice(0)

@@ -14,14 +14,12 @@ const NEGLIGIBLE = 0.01
  */
 export class FailureScore {
   readonly #halfLifeMs: number
-  readonly #stepMs: number
   #good = 0
   #bad = 0
   #decayedAt: number
 
   constructor(halfLifeMs: number, now: number) {
     this.#halfLifeMs = halfLifeMs
-    this.#stepMs = halfLifeMs / STEPS_PER_HALF_LIFE
     this.#decayedAt = now
   }
 
@@ -50,7 +48,7 @@ export class FailureScore {
 
   #decay(now: number): void {
     const elapsed = now - this.#decayedAt
-    if (elapsed < this.#stepMs) return
+    if (elapsed * STEPS_PER_HALF_LIFE < this.#halfLifeMs) return
     const kept = 0.5 ** (elapsed / this.#halfLifeMs)
     this.#good *= kept
     this.#bad *= kept

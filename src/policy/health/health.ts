@@ -36,10 +36,12 @@ const SCORE_AFTER_TRIAL = 0.7
 export class Health {
   readonly #settings: HealthSettings
   readonly #group: EjectionGroup
-  readonly #score: FailureScore
-  readonly #pauses: Backoff
-  readonly #reported = new ReportedHealth()
-  readonly #roundTrip = new PeakEwma()
+  readonly #random: Random
+  /* Made with the first evidence of their kind: most connections of a large fleet are idle, and never fail. */
+  #score: FailureScore | undefined
+  #pauses: Backoff | undefined
+  #reported: ReportedHealth | undefined
+  #roundTrip: PeakEwma | undefined
 
   #verdict: Verdict = 'healthy'
   #cause: Cause = 'failures'
@@ -57,18 +59,14 @@ export class Health {
   constructor(settings: HealthSettings, group: EjectionGroup, random: Random, now: number) {
     this.#settings = settings
     this.#group = group
-    this.#score = new FailureScore(settings.halfLifeMs, now)
-    this.#pauses = new Backoff(random, {
-      initialMs: settings.pauseMs,
-      maxMs: Math.max(settings.pauseMs, settings.maxPauseMs),
-    })
+    this.#random = random
     this.#repliedAt = now
     group.join()
   }
 
   /** The agent's word on draining and unhealthy goes first, then our own judgement. */
   state(now: number): ConnectionHealth {
-    const reported = this.#reported.state(now)
+    const reported = this.#reported?.state(now)
     if (reported === 'draining') return 'draining'
     if (reported === 'unhealthy' || this.#verdict === 'ejected') return 'ejected'
     this.#settle(now)
@@ -77,7 +75,7 @@ export class Health {
 
   /** Whether a new event may go here: healthy, degraded, or ejected with a trial due. */
   admits(now: number): boolean {
-    const reported = this.#reported.state(now)
+    const reported = this.#reported?.state(now)
     if (reported === 'draining' || reported === 'unhealthy') return false
     return this.#verdict !== 'ejected' || this.#isTrialDue(now) || this.#group.isOver
   }
@@ -87,23 +85,23 @@ export class Health {
     if (!this.admits(now)) return 0
     if (this.#verdict === 'ejected') return TRIAL_WEIGHT
     const score = this.#settle(now)
-    const isDegraded = this.#verdict === 'degraded' || this.#reported.state(now) === 'degraded'
+    const isDegraded = this.#verdict === 'degraded' || this.#reported?.state(now) === 'degraded'
     return Math.max(LOWEST_WEIGHT, isDegraded ? score * this.#settings.degradedFactor : score)
   }
 
   /** Share of good outcomes among recent ones, 0 to 1. */
   score(now: number): number {
-    return this.#score.value(now)
+    return this.#score?.value(now) ?? 1
   }
 
   /** Factor for deadlines that a degraded agent asked for, 1 to 10. */
   timeoutMultiplier(now: number): number {
-    return this.#reported.timeoutMultiplier(now)
+    return this.#reported?.timeoutMultiplier(now) ?? 1
   }
 
   /** Recent peak of ping round trips, milliseconds; 0 before the first. */
   roundTripMs(now: number): number {
-    return this.#roundTrip.value(now)
+    return this.#roundTrip?.value(now) ?? 0
   }
 
   /** Instant from which a trial may start; undefined unless ejected by our own judgement. */
@@ -124,7 +122,7 @@ export class Health {
     this.#failuresInRow = 0
     this.#pingsMissed = 0
     this.#repliedAt = now
-    this.#score.countGood(now)
+    this.#evidence(now).countGood(now)
     if (this.#verdict !== 'ejected') this.#settle(now)
     else if (this.#isTrial(beganAt) || this.#cause !== 'failures') this.#reinstate(now)
   }
@@ -132,13 +130,13 @@ export class Health {
   /** An event failed on this connection: timeout, error, unusable reply. */
   failed(now: number, beganAt: number = now): void {
     this.#failuresInRow++
-    this.#score.countBad(now)
+    this.#evidence(now).countBad(now)
     if (this.#verdict === 'ejected') {
       if (this.#isTrial(beganAt)) this.#pauseAgain(now)
       return
     }
     const { consecutiveFailures, ejectBelow } = this.#settings
-    const isOut = this.#failuresInRow >= consecutiveFailures || this.#score.value(now) < ejectBelow
+    const isOut = this.#failuresInRow >= consecutiveFailures || this.score(now) < ejectBelow
     if (isOut) this.#eject('failures', now)
     else this.#settle(now)
   }
@@ -151,6 +149,7 @@ export class Health {
   /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
   ponged(roundTripMs: number, now: number): void {
     this.#pingsMissed = 0
+    this.#roundTrip ??= new PeakEwma()
     this.#roundTrip.observe(roundTripMs, now)
     if (this.#verdict === 'ejected' && this.#cause === 'unreachable') this.#reinstate(now)
   }
@@ -172,6 +171,7 @@ export class Health {
 
   /** The agent's own report, see {@link ReportedHealth.apply}. */
   reported(report: HealthReport, now: number, wallMs: number): void {
+    this.#reported ??= new ReportedHealth()
     this.#reported.apply(report, now, wallMs)
   }
 
@@ -180,6 +180,11 @@ export class Health {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#group.leave(this.#verdict === 'ejected')
+  }
+
+  #evidence(now: number): FailureScore {
+    this.#score ??= new FailureScore(this.#settings.halfLifeMs, now)
+    return this.#score
   }
 
   get #isOnTrial(): boolean {
@@ -197,12 +202,12 @@ export class Health {
 
   /** Moves between healthy and degraded as the score says; returns it. Only while not ejected. */
   #settle(now: number): number {
-    const score = this.#score.value(now)
+    const score = this.score(now)
     if (this.#verdict === 'healthy' && score < this.#settings.degradeBelow) {
       this.#verdict = 'degraded'
     } else if (this.#verdict === 'degraded' && score > this.#settings.recoverAbove) {
       this.#verdict = 'healthy'
-      this.#pauses.reset()
+      this.#pauses?.reset()
     }
     return score
   }
@@ -217,12 +222,14 @@ export class Health {
       return
     }
     this.#verdict = 'degraded'
-    if (this.#score.value(now) > SCORE_AFTER_TRIAL) this.#score.startAt(SCORE_AFTER_TRIAL, now)
+    if (this.score(now) > SCORE_AFTER_TRIAL) this.#evidence(now).startAt(SCORE_AFTER_TRIAL, now)
   }
 
   #pauseAgain(now: number): void {
     this.#triedAt = Number.NaN
     this.#pausedAt = now
+    const { pauseMs, maxPauseMs } = this.#settings
+    this.#pauses ??= new Backoff(this.#random, { initialMs: pauseMs, maxMs: Math.max(pauseMs, maxPauseMs) })
     this.#trialAt = now + this.#pauses.next()
   }
 
@@ -234,6 +241,6 @@ export class Health {
     this.#failuresInRow = 0
     this.#pingsMissed = 0
     this.#repliedAt = now
-    this.#score.startAt(SCORE_AFTER_TRIAL, now)
+    this.#evidence(now).startAt(SCORE_AFTER_TRIAL, now)
   }
 }

@@ -60,6 +60,8 @@ class P2cPicker implements Picker {
 function isCheaper(one: Candidate, other: Candidate): boolean {
   const oneQueue = one.inFlight + 1
   const otherQueue = other.inFlight + 1
-  if (!(one.latencyMs > 0) || !(other.latencyMs > 0)) return oneQueue < otherQueue
-  return one.latencyMs * oneQueue < other.latencyMs * otherQueue
+  const oneMs = one.latencyMs
+  const otherMs = other.latencyMs
+  if (!(oneMs > 0) || !(otherMs > 0)) return oneQueue < otherQueue
+  return oneMs * oneQueue < otherMs * otherQueue
 }

@@ -22,7 +22,7 @@ import type {
 } from '../../wire/codec.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
-import { TickWriter } from '../channel/tick-writer.ts'
+import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
 import type { TransportName } from '../connection.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
 import { chooseEncoding } from './encoding-choice.ts'
@@ -65,7 +65,7 @@ let lastId = 0
  * The agent's end of a link, the same for every transport: events in, replies out. Reading stops while the proxy
  * does not take our replies; what arrives behind a configuration waits until it is applied.
  */
-export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
+export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, DrainListener {
   readonly id = ++lastId
   readonly transport: TransportName
   readonly #channel: ByteChannel
@@ -95,7 +95,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
     this.#traits = traits
     this.#options = options
     this.#end = new ChannelEnd(channel, clock)
-    this.#out = new TickWriter(channel, () => this.#resumeWhenFree())
+    this.#out = new TickWriter(channel, this)
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(MAX_GREETING_BYTES)
     const timeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS
@@ -317,6 +317,11 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener {
         return
       }
     }
+    this.#resumeWhenFree()
+  }
+
+  /** The proxy takes our replies again. */
+  onDrained(): void {
     this.#resumeWhenFree()
   }
 

@@ -9,22 +9,29 @@ const CLOSE_TIMEOUT_MS = 1000
 export class ChannelEnd {
   readonly #channel: ByteChannel
   readonly #clock: Clock
-  readonly #gone: Promise<void>
-  #resolveGone: () => void = () => {}
+  /** Made when somebody asks: an idle connection keeps no promise. */
+  #gone: Promise<void> | undefined
+  #resolveGone: (() => void) | undefined
   #timer: TimerHandle | undefined
   #isGone = false
 
   constructor(channel: ByteChannel, clock: Clock) {
     this.#channel = channel
     this.#clock = clock
-    this.#gone = new Promise((resolve) => {
-      this.#resolveGone = resolve
-    })
   }
 
   /** Resolves when nothing of the channel is left. */
   get gone(): Promise<void> {
+    this.#gone ??= this.#isGone
+      ? Promise.resolve()
+      : new Promise((resolve) => {
+          this.#resolveGone = resolve
+        })
     return this.#gone
+  }
+
+  get isGone(): boolean {
+    return this.#isGone
   }
 
   /** Ends our direction; what the peer has not taken after a second is dropped. */
@@ -39,6 +46,6 @@ export class ChannelEnd {
   onClosed(): void {
     this.#isGone = true
     this.#timer?.cancel()
-    this.#resolveGone()
+    this.#resolveGone?.()
   }
 }

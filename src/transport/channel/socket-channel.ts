@@ -2,10 +2,18 @@ import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
 
+/** Where a socket finds its channel: listeners shared by all sockets cost an idle one nothing. */
+const CHANNEL = Symbol('channel')
+
+type ChannelSocket = Socket & { [CHANNEL]?: SocketChannel }
+
 /** A connected net or tls socket as a byte channel. The socket must be made with `allowHalfOpen: true`. */
 export class SocketChannel implements ByteChannel {
   readonly peer: string
-  readonly #socket: Socket
+  readonly #socket: ChannelSocket
+  /** Undefined before the start and after the end. */
+  #listener: ChannelListener | undefined
+  #failure: WeirError | undefined
 
   constructor(socket: Socket, peer: string) {
     this.#socket = socket
@@ -15,16 +23,12 @@ export class SocketChannel implements ByteChannel {
 
   start(listener: ChannelListener): void {
     const socket = this.#socket
-    let failure: WeirError | undefined
-    socket.on('data', (chunk: Buffer) => listener.onData(chunk))
-    socket.once('end', () => listener.onEnd(undefined))
-    socket.on('error', (error) => {
-      failure ??= new WeirError('CONNECTION_LOST', `${this.peer}: ${error.message}`, { cause: error })
-    })
-    socket.once('close', () => {
-      socket.removeAllListeners('data')
-      listener.onClosed(failure)
-    })
+    this.#listener = listener
+    socket[CHANNEL] = this
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
@@ -46,4 +50,40 @@ export class SocketChannel implements ByteChannel {
   destroy(): void {
     this.#socket.destroy()
   }
+
+  /** The socket's own listeners call these; nobody else does. */
+  onData(chunk: Buffer): void {
+    this.#listener?.onData(chunk)
+  }
+
+  onEnd(): void {
+    this.#listener?.onEnd(undefined)
+  }
+
+  onError(error: Error): void {
+    const message = `${this.peer}: ${error.message}`
+    this.#failure ??= new WeirError('CONNECTION_LOST', message, { cause: error })
+  }
+
+  onClose(): void {
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onClosed(this.#failure)
+  }
+}
+
+function onData(this: ChannelSocket, chunk: Buffer): void {
+  this[CHANNEL]!.onData(chunk)
+}
+
+function onEnd(this: ChannelSocket): void {
+  this[CHANNEL]!.onEnd()
+}
+
+function onError(this: ChannelSocket, error: Error): void {
+  this[CHANNEL]!.onError(error)
+}
+
+function onClose(this: ChannelSocket): void {
+  this[CHANNEL]!.onClose()
 }

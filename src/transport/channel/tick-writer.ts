@@ -1,31 +1,43 @@
 import type { ByteWriter } from '../../wire/byte-writer.ts'
 import type { ByteChannel } from './byte-channel.ts'
-import { acquireWriter, releaseWriter } from './writer-pool.ts'
+import { acquireWriter, type PooledWriter, releaseWriter, type WriterBorrower } from './writer-pool.ts'
 
 /** Bytes given to the channel and not taken yet at which the peer counts as slow. */
 export const HIGH_WATER_BYTES = 256 * 1024
 /** Bytes at which a slow peer counts as caught up. */
 export const LOW_WATER_BYTES = 64 * 1024
 
+/** Told when a writer is writable again. */
+export interface DrainListener {
+  onDrained(): void
+}
+
+/** Writers with something to hand over at the end of this tick. One microtask serves all of them. */
+let dirty: TickWriter[] = []
+
+function flushDirty(): void {
+  const writers = dirty
+  dirty = []
+  for (const writer of writers) writer.flush()
+}
+
 /**
  * Collects the frames of one tick in one buffer and hands them to the channel in one write. Bytes that the
  * channel has not taken are never touched: the next tick encodes into another buffer.
  */
-export class TickWriter {
+export class TickWriter implements WriterBorrower {
   readonly #channel: ByteChannel
-  readonly #onDrained: () => void
+  readonly #listener: DrainListener
   /** What this tick encodes into. Being defined means that a flush is scheduled. */
-  #current: ByteWriter | undefined
-  /** Handed over and not taken, oldest first. */
-  readonly #untaken: ByteWriter[] = []
+  #current: PooledWriter | undefined
+  /** Handed over and not taken. */
   #untakenBytes = 0
   #isSlow = false
   #isEnded = false
 
-  /** `onDrained` is called when `isWritable` turns true again. */
-  constructor(channel: ByteChannel, onDrained: () => void) {
+  constructor(channel: ByteChannel, listener: DrainListener) {
     this.#channel = channel
-    this.#onDrained = onDrained
+    this.#listener = listener
   }
 
   get isWritable(): boolean {
@@ -40,7 +52,7 @@ export class TickWriter {
   }
 
   /** Hands over now what was appended. */
-  readonly flush = (): void => {
+  flush(): void {
     const writer = this.#current
     if (writer === undefined) return
     this.#current = undefined
@@ -49,10 +61,9 @@ export class TickWriter {
       releaseWriter(writer)
       return
     }
-    this.#untaken.push(writer)
     this.#untakenBytes += count
     if (this.#untakenBytes >= HIGH_WATER_BYTES) this.#isSlow = true
-    this.#channel.write(writer.bytes.subarray(0, count), this.#onTaken)
+    this.#channel.write(writer.bytes.subarray(0, count), writer.onTaken)
   }
 
   /** Nothing is handed over from now on; bytes appended later are dropped. */
@@ -60,23 +71,21 @@ export class TickWriter {
     this.#isEnded = true
   }
 
-  #begin(): ByteWriter {
-    const writer = acquireWriter()
-    this.#current = writer
-    queueMicrotask(this.flush)
-    return writer
-  }
-
-  readonly #onTaken = (error?: Error | null): void => {
-    const writer = this.#untaken.shift()
-    if (writer === undefined) return
+  onTaken(writer: PooledWriter, error: Error | null | undefined): void {
     this.#untakenBytes -= writer.end
     /* After an error the kernel may still read the bytes: leave them to the garbage collector. */
     if (error) return
     releaseWriter(writer)
     if (this.#isSlow && this.#untakenBytes <= LOW_WATER_BYTES) {
       this.#isSlow = false
-      if (!this.#isEnded) this.#onDrained()
+      if (!this.#isEnded) this.#listener.onDrained()
     }
+  }
+
+  #begin(): ByteWriter {
+    const writer = acquireWriter(this)
+    this.#current = writer
+    if (dirty.push(this) === 1) queueMicrotask(flushDirty)
+    return writer
   }
 }

@@ -7,18 +7,35 @@ const MAX_KEPT_BYTES = 256 * 1024
 /** Room for a handful of events before the first growth. */
 const INITIAL_BYTES = 4096
 
-const free: ByteWriter[] = []
+/** Gets a writer back once its bytes were taken, or will never be. */
+export interface WriterBorrower {
+  onTaken(writer: PooledWriter, error: Error | null | undefined): void
+}
+
+/**
+ * An encoding buffer that is lent to one connection at a time. It carries the callback of its own write, so that
+ * neither a connection nor a write needs one.
+ */
+export class PooledWriter extends ByteWriter {
+  borrower: WriterBorrower | undefined
+  readonly onTaken = (error?: Error | null): void => this.borrower?.onTaken(this, error)
+}
+
+const free: PooledWriter[] = []
 
 /**
  * Encoding buffers shared by all connections of the process: a connection holds one only while it has bytes to
  * hand over, so an idle connection costs none.
  */
-export function acquireWriter(): ByteWriter {
-  return free.pop() ?? new ByteWriter(INITIAL_BYTES)
+export function acquireWriter(borrower: WriterBorrower): PooledWriter {
+  const writer = free.pop() ?? new PooledWriter(INITIAL_BYTES)
+  writer.borrower = borrower
+  return writer
 }
 
 /** Gives a writer back. Nothing may reference its bytes any more. */
-export function releaseWriter(writer: ByteWriter): void {
+export function releaseWriter(writer: PooledWriter): void {
   writer.end = 0
+  writer.borrower = undefined
   if (writer.bytes.length <= MAX_KEPT_BYTES && free.length < MAX_FREE) free.push(writer)
 }

@@ -21,12 +21,13 @@ import type {
 } from '../../wire/codec.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
-import { TickWriter } from '../channel/tick-writer.ts'
+import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
 import { PendingTable } from './pending-table.ts'
 import { Pings } from './pings.ts'
+import { sharedCapabilities } from './shared-capabilities.ts'
 
 /** What differs between the transports that a connection runs on. */
 export interface ConnectionTraits {
@@ -54,7 +55,7 @@ let lastId = 0
  * connection is `greeting` until `admit` is called, `ready` then, and `closed` for good by whatever comes first:
  * the peer's end, an error, garbage, or ourselves.
  */
-export class MuxConnection implements Connection, AgentMessageSink, ChannelListener {
+export class MuxConnection implements Connection, AgentMessageSink, ChannelListener, DrainListener {
   readonly id = ++lastId
   readonly transport: TransportName
   readonly isExclusive: boolean
@@ -63,15 +64,18 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   readonly #codec: ProxyCodec
   readonly #reader: MessageReader
   readonly #out: TickWriter
-  readonly #pendings = new PendingTable()
-  readonly #pings: Pings
-  readonly #end: ChannelEnd
   readonly #clock: Clock
+  /** Made when needed, as what an idle connection holds is held thousands of times. */
+  #pendings: PendingTable | undefined
+  #pings: Pings | undefined
+  #end: ChannelEnd | undefined
+  #keptIn: Set<Connection> | undefined
   #greeting: Greeting | undefined
   #observer: ConnectionObserver = new EarlyMessages()
   #capabilities: AgentCapabilities | undefined
   #closedBy: WeirError | undefined
   #hasPeerEnded = false
+  #pingsSent = 0
 
   /** `maxGreetingBytes` bounds messages before the connection is admitted. */
   constructor(
@@ -89,9 +93,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#codec = codec
     this.#greeting = greeting
     this.#clock = clock
-    this.#pings = new Pings(clock)
-    this.#end = new ChannelEnd(channel, clock)
-    this.#out = new TickWriter(channel, () => this.#observer.onWritable())
+    this.#out = new TickWriter(channel, this)
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(maxGreetingBytes)
     channel.start(this)
@@ -125,7 +127,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   get pendingCount(): number {
-    return this.#pendings.size
+    return this.#pendings?.size ?? 0
   }
 
   observe(observer: ConnectionObserver): void {
@@ -136,7 +138,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   /** The peer is who it should be: from now on the connection carries events. */
   admit(capabilities: AgentCapabilities): void {
-    this.#capabilities = capabilities
+    this.#capabilities = sharedCapabilities(capabilities)
     this.#greeting = undefined
     this.#reader.setMaxPayloadBytes(this.#traits.maxMessageBytes)
   }
@@ -147,9 +149,11 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     encode(this.#codec, this.#out.open())
   }
 
-  /** Resolves when nothing of the connection is left. */
-  get gone(): Promise<void> {
-    return this.#end.gone
+  /** Is in this set from now on, until nothing of the connection is left. */
+  keepIn(connections: Set<Connection>): void {
+    if (this.#end?.isGone === true) return
+    this.#keptIn = connections
+    connections.add(this)
   }
 
   /** The greeting came and is being judged: until `admit` whatever else arrives breaks the connection. */
@@ -168,7 +172,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   send(event: AgentEvent, pending: PendingReply): void {
     if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
-    const pendings = this.#pendings
+    const pendings = this.#pendings ?? this.#beginPendings()
     if (this.isExclusive && pendings.size > 0) throw this.#busyError()
     pendings.insert(pending)
     try {
@@ -180,7 +184,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   abandon(pending: PendingReply): boolean {
-    const wasWaiting = this.#pendings.abandon(pending)
+    const wasWaiting = this.#pendings?.abandon(pending) ?? false
     /* Replies without an id: the abandoned event's reply would be taken for the next event's. */
     if (wasWaiting && this.isExclusive)
       this.destroy(
@@ -198,7 +202,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   async ping(timeoutMs: number): Promise<number> {
     if (this.#closedBy !== undefined) throw this.#closedError(this.#closedBy)
     if (this.isExclusive) return 0
-    return this.#pings.send(timeoutMs, this.peer, (sequence) => {
+    /* Whoever is pinged is idle, perhaps for days: it keeps no room for events. */
+    if (this.#pendings?.isBlank === true) this.#pendings = undefined
+    this.#pings ??= new Pings(this.#clock)
+    return this.#pings.send(this.#pingsSent++, timeoutMs, this.peer, (sequence) => {
       this.#codec.writePing(sequence, this.#clock.wallMs(), this.#out.open())
     })
   }
@@ -220,7 +227,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   close(): Promise<void> {
     this.#shut(new WeirError('CONNECTION_LOST', `the connection to ${this.peer} was closed by this side`))
-    return this.#end.gone
+    return this.#ending.gone
   }
 
   destroy(reason: WeirError): void {
@@ -250,7 +257,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onClosed(error: WeirError | undefined): void {
-    this.#end.onClosed()
+    this.#ending.onClosed()
+    this.#keptIn?.delete(this)
     this.#shut(error ?? new WeirError('CONNECTION_LOST', `the connection to ${this.peer} is gone`))
   }
 
@@ -261,16 +269,20 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.onHealth({ agentId, state: 'draining', message, timestampMs: this.#clock.wallMs() })
   }
 
+  onDrained(): void {
+    this.#observer.onWritable()
+  }
+
   onReply(reply: AgentReply): void {
     if (!this.#isOpen()) return
-    const pending = this.#pendings.take(reply.correlationId)
+    const pending = this.#pendings?.take(reply.correlationId)
     if (pending === undefined) this.#observer.onStrayReply(reply.correlationId)
     else pending.onReply(reply)
   }
 
   onMalformedReply(correlationId: string, error: WeirError): void {
     if (!this.#isOpen()) return
-    const pending = this.#pendings.take(correlationId)
+    const pending = this.#pendings?.take(correlationId)
     if (pending === undefined) this.#observer.onStrayReply(correlationId)
     else pending.onLost(error)
   }
@@ -304,13 +316,25 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onPong(sequence: number): void {
-    if (this.#isOpen()) this.#pings.onPong(sequence)
+    if (!this.#isOpen() || this.#pings === undefined) return
+    this.#pings.onPong(sequence)
+    if (this.#pings.size === 0) this.#pings = undefined
   }
 
   onMalformedControl(error: WeirError): void {
     if (!this.#isOpen()) return
     const message = `a control message of ${this.peer} was ignored: ${error.message}`
     this.#observer.onLog({ level: 'warn', message, fields: {}, timestampMs: this.#clock.wallMs() })
+  }
+
+  #beginPendings(): PendingTable {
+    this.#pendings = new PendingTable()
+    return this.#pendings
+  }
+
+  get #ending(): ChannelEnd {
+    this.#end ??= new ChannelEnd(this.#channel, this.#clock)
+    return this.#end
   }
 
   /** Messages count only after the greeting, and no more once the connection is closed. */
@@ -349,9 +373,9 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#greeting = undefined
     this.#out.flush()
     this.#out.end()
-    this.#end.finish(reason)
-    this.#pings.failAll(lost)
-    for (const pending of this.#pendings.drain()) tellLost(pending, lost)
+    this.#ending.finish(reason)
+    this.#pings?.failAll(lost)
+    for (const pending of this.#pendings?.drain() ?? []) tellLost(pending, lost)
     greeting?.onFailed(reason)
     this.#observer.onClosed(reason)
   }

@@ -29,6 +29,11 @@ export class PendingTable {
     return this.#size
   }
 
+  /** Nothing waits, and no late reply is due: a new table would do as well. */
+  get isBlank(): boolean {
+    return this.#size === 0 && this.#marks === 0 && this.#owed === undefined
+  }
+
   get slotCount(): number {
     return this.#slots.length
   }

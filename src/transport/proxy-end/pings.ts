@@ -12,19 +12,27 @@ interface OutstandingPing {
 export class Pings {
   readonly #clock: Clock
   readonly #outstanding = new Map<number, OutstandingPing>()
-  #sequence = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
+  /** Pings that wait for their pongs. */
+  get size(): number {
+    return this.#outstanding.size
+  }
+
   /**
-   * Calls `write` with a new sequence number and resolves with the round trip, milliseconds. Rejects with
+   * Calls `write` with `sequence`, which no earlier ping of the connection had, and resolves with the round trip, milliseconds. Rejects with
    * TIMEOUT, or with whatever `write` throws.
    */
-  send(timeoutMs: number, peer: string, write: (sequence: number) => void): Promise<number> {
+  send(
+    sequence: number,
+    timeoutMs: number,
+    peer: string,
+    write: (sequence: number) => void,
+  ): Promise<number> {
     return new Promise((settle, fail) => {
-      const sequence = this.#sequence++
       write(sequence)
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#outstanding.delete(sequence)

@@ -22,25 +22,22 @@ const TRAITS: ConnectionTraits = {
   maxMessageBytes: MAX_MESSAGE_BYTES,
 }
 
-/** One socket on its way from accepted to admitted, under a deadline and a byte cap. */
+/**
+ * One socket on its way from accepted to admitted, under a deadline and a byte cap. Nothing of an admitted
+ * connection refers to it.
+ */
 export class Registration {
-  /** The admitted connection; undefined when the agent was refused or went away. */
-  readonly settled: Promise<MuxConnection | undefined>
   readonly #peer: ReversePeer
-  readonly #options: RegistrationOptions
+  readonly #host: RegistrationHost
   readonly #codec = udsProxyCodec()
   readonly #connection: MuxConnection
   readonly #deadline: TimerHandle
-  #settle: (connection: MuxConnection | undefined) => void = () => {}
   #isRefused = false
   #isSilent = true
 
-  constructor(socket: Socket, peer: ReversePeer, options: RegistrationOptions) {
+  constructor(socket: Socket, peer: ReversePeer, host: RegistrationHost) {
     this.#peer = peer
-    this.#options = options
-    this.settled = new Promise((resolve) => {
-      this.#settle = resolve
-    })
+    this.#host = host
     this.#connection = new MuxConnection(
       new SocketChannel(socket, peer.address),
       this.#codec,
@@ -49,11 +46,11 @@ export class Registration {
         onRegistration: (request) => this.#onRegistration(request),
         onFailed: (reason) => this.#onFailed(reason),
       },
-      options.clock,
+      host.clock,
       MAX_REGISTRATION_BYTES,
     )
-    const { timeoutMs } = options
-    this.#deadline = options.clock.setTimer(timeoutMs, () =>
+    const { timeoutMs } = host
+    this.#deadline = host.clock.setTimer(timeoutMs, () =>
       this.#connection.destroy(
         new WeirError('TIMEOUT', `${peer.address} was not registered within ${timeoutMs} ms`),
       ),
@@ -87,7 +84,7 @@ export class Registration {
   async #decide(request: RegistrationRequest): Promise<void> {
     let admission: Admission
     try {
-      admission = await this.#options.admit(request, this.#peer)
+      admission = await this.#host.admit(request, this.#peer)
     } catch (error) {
       this.#refuse(REGISTRATION_REJECTED, error)
       return
@@ -99,7 +96,7 @@ export class Registration {
 
   #admit(request: RegistrationRequest, connectionId: string): void {
     const connection = this.#connection
-    const { proxyId, proxyVersion, encodings } = this.#options
+    const { proxyId, proxyVersion, encodings } = this.#host
     const encoding = chooseOffered(request.metadata, encodings ?? ['msgpack', 'json'])
     this.#deadline.cancel()
     connection.write((codec, out) =>
@@ -111,8 +108,8 @@ export class Registration {
     /* MessagePack is offered here by our own SDK alone, which reads bin. */
     this.#codec.useEncoding(encoding, encoding === 'msgpack')
     connection.admit(request.capabilities)
-    this.#settle(connection)
-    this.#options.onConnection(connection, request)
+    this.#host.onSettled(this, connection)
+    this.#host.onConnection(connection, request)
     connection.resumeReading()
   }
 
@@ -120,7 +117,7 @@ export class Registration {
     const connection = this.#connection
     if (connection.isClosed) return
     this.#isRefused = true
-    const { proxyId, proxyVersion } = this.#options
+    const { proxyId, proxyVersion } = this.#host
     connection.write((codec, out) =>
       codec.writeRegistrationResponse(
         { success: false, error, proxyId, proxyVersion, connectionId: '' },
@@ -128,21 +125,24 @@ export class Registration {
       ),
     )
     this.#deadline.cancel()
-    this.#settle(undefined)
-    this.#options.onRefused?.(this.#peer, new WeirError('PERMISSION_DENIED', error, { cause }))
+    this.#host.onSettled(this, undefined)
+    this.#host.onRefused?.(this.#peer, new WeirError('PERMISSION_DENIED', error, { cause }))
     void connection.close()
   }
 
   #onFailed(reason: WeirError): void {
     this.#deadline.cancel()
-    this.#settle(undefined)
-    if (!this.#isRefused) this.#options.onRefused?.(this.#peer, reason)
+    this.#host.onSettled(this, undefined)
+    if (!this.#isRefused) this.#host.onRefused?.(this.#peer, reason)
   }
 }
 
-interface RegistrationOptions extends ReverseListenerOptions {
+/** What the registrations of a listener share. */
+export interface RegistrationHost extends ReverseListenerOptions {
   readonly timeoutMs: number
   readonly clock: Clock
+  /** With the admitted connection, or undefined when the agent was refused or went away (then perhaps twice). */
+  readonly onSettled: (registration: Registration, connection: MuxConnection | undefined) => void
 }
 
 function invalid({ protocolVersion, agentId }: RegistrationRequest): string | undefined {

@@ -9,7 +9,7 @@ import type { Connection } from '../connection.ts'
 import { parseBindAddress } from '../endpoint.ts'
 import type { Listener } from '../proxy-link.ts'
 import { type ClientCertificate, clientCertificateOf, type TlsServerOptions } from '../tls-options.ts'
-import { Registration } from './registration.ts'
+import { Registration, type RegistrationHost } from './registration.ts'
 
 /** Who dialed in, as far as the socket tells. */
 export interface ReversePeer {
@@ -74,6 +74,15 @@ export function listenReverse(address: string, options: ReverseListenerOptions):
   const maxPending = options.maxPendingRegistrations ?? 128
   const pending = new Set<Registration>()
   const admitted = new Set<Connection>()
+  const host: RegistrationHost = {
+    ...options,
+    timeoutMs,
+    clock,
+    onSettled(registration, connection) {
+      pending.delete(registration)
+      connection?.keepIn(admitted)
+    },
+  }
   return listenSockets({
     address: parseBindAddress(address),
     mode: options.mode,
@@ -92,14 +101,7 @@ export function listenReverse(address: string, options: ReverseListenerOptions):
       options.onRefused?.(peer, tooMany())
       return
     }
-    const registration = new Registration(socket, peer, { ...options, timeoutMs, clock })
-    pending.add(registration)
-    void registration.settled.then((connection) => {
-      pending.delete(registration)
-      if (connection === undefined) return
-      admitted.add(connection)
-      void connection.gone.then(() => admitted.delete(connection))
-    })
+    pending.add(new Registration(socket, peer, host))
   }
 
   function makeRoom(): boolean {

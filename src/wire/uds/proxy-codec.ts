@@ -18,8 +18,11 @@ import { FRAME, MAX_PAYLOAD_BYTES } from './frame.ts'
 import { writePlainFrame } from './payload.ts'
 import { writeEventFrame } from './write-event.ts'
 
+/** One object for all connections that have none. */
+const NO_LIMITS: FrameLimits = {}
+
 /** The proxy's end of one connection that carries Unix-socket frames, over whatever stream. */
-export function udsProxyCodec(limits: FrameLimits = {}): ProxyCodec & SwitchableEncoding {
+export function udsProxyCodec(limits: FrameLimits = NO_LIMITS): ProxyCodec & SwitchableEncoding {
   return new UdsProxyCodec(limits)
 }
 
