@@ -104,6 +104,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   strays = 0
   /** Clock milliseconds of the last proof of life: the opening, a usable reply, a ping that was answered. */
   aliveAt: number
+  /** How long the last usable reply took, milliseconds; Infinity before the first. */
+  lastReplyMs = Number.POSITIVE_INFINITY
   /** Meaningful once gone: it ended without having been retired. */
   wasReady = false
   /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
@@ -178,6 +180,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.inFlight < this.limit && this.connection.isWritable
   }
 
+  takesAhead(correlationId: string): boolean {
+    return this.#owner.waiting === 0 && this.hasRoom && !this.isPaused && this.holdsBody(correlationId) === undefined
+  }
+
   get weight(): number {
     const { now } = this.#owner
     const share = this.health.weight(now)
@@ -227,10 +233,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const beganAt = now - latencyMs
     this.inFlight--
     const bodyBytes = lease?.bodyBytes
-    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate?.settled(lease!.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate!.settled(lease!.correlationId, bodyBytes)
     switch (outcome) {
       case 'replied':
         this.aliveAt = now
+        this.lastReplyMs = latencyMs
         if (this.#latency === UNMEASURED) this.#latency = new PeakEwma()
         this.#latency.observe(latencyMs, now)
         this.health.replied(now, beganAt)

@@ -60,6 +60,9 @@ export interface Connection {
   /** One event at a time: a second `send` before the reply throws. Legacy v1 framing only. */
   readonly isExclusive: boolean
 
+  /** Frames of this tick are being gathered: what is sent now leaves in the same write. */
+  readonly isGathering: boolean
+
   /** What the agent said before, its end included, is told in this call. */
   observe(observer: ConnectionObserver): void
 
@@ -89,9 +92,6 @@ export interface Connection {
    * Over gRPC a refusal ends the connection: the protocol has no other way to say it.
    */
   configure(config: unknown, version: string | undefined, timeoutMs: number): Promise<void>
-
-  /** Answers an agent's configuration request where the wire can carry the answer. */
-  answerConfigUpdate(requestId: string, accepted: boolean, error?: string): void
 
   /** Flushes what is queued, ends both directions, fails what still waits. Idempotent; resolves when gone. */
   close(): Promise<void>
