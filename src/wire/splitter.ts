@@ -23,6 +23,9 @@ const FIRST_BYTES = 4096
 /** How much larger than what was received the room for a frame may be: its announced length is only a claim. */
 const GROWTH = 8
 
+/** Where the next small frame that spans chunks is gathered, whosever it is: connections between frames hold none. */
+let spare: Buffer | null = null
+
 /**
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
@@ -111,9 +114,11 @@ export abstract class FrameReader {
     const size = this.#heldFrame
     this.#heldEnd = 0
     this.#heldFrame = 0
-    if (size >= LASTING_BYTES || this.#isView) this.#held = null
+    const isView = this.#isView
+    this.#held = null
     this.#isView = false
     this.onFrame(bytes, 0, size)
+    if (!isView && size < LASTING_BYTES) spare = bytes
     return at + taken
   }
 
@@ -125,6 +130,10 @@ export abstract class FrameReader {
       this.#heldEnd = needed
       this.#isView = true
       return
+    }
+    if (this.#held === null && spare !== null) {
+      this.#held = spare
+      spare = null
     }
     if (this.#held === null || this.#isView || this.#held.length < needed) {
       const grown = Buffer.allocUnsafeSlow(
