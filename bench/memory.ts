@@ -49,48 +49,46 @@ interface Cost {
  */
 async function idleRows(quick: boolean): Promise<Row[]> {
   const connections = quick ? 100 : 6000
-  const results = await interleave(quick ? 1 : 3, {
-    bare: () => costs('bare', connections),
-    weir: () => costs('weir', connections),
-  })
-  return (['fresh', 'rested'] as const).flatMap((when) =>
-    (['heap', 'process'] as const).map((what) => {
-      const [weir, bare] = [results['weir']!, results['bare']!].map((all) =>
-        all.map((one) => one[when][what]),
-      )
+  const rows: Row[] = []
+  for (const when of ['fresh', 'rested'] as const) {
+    const results = await interleave(quick ? 1 : 3, {
+      bare: () => cost('bare', when, connections),
+      weir: () => cost('weir', when, connections),
+    })
+    for (const what of ['heap', 'process'] as const) {
+      const [weir, bare] = [results['weir']!, results['bare']!].map((all) => all.map((one) => one[what]))
       const detail = { 'weir bytes': median(weir!), 'bare bytes': median(bare!), connections }
-      return row(
-        `idle reverse connection, ${when}: ${what}`,
-        pairedRatio(weir!, bare!),
-        IDLE_GOAL,
-        detail,
-        true,
-      )
-    }),
-  )
+      const name = `idle reverse connection, ${when}: ${what}`
+      rows.push(row(name, pairedRatio(weir!, bare!), IDLE_GOAL, detail, true))
+    }
+  }
+  return rows
 }
 
 /**
  * What each of `connections` more costs once as many are there: pools of buffers and compiled code have grown by then,
  * and tables that double are as full as before.
  */
-async function costs(kind: 'bare' | 'weir', connections: number): Promise<Record<'fresh' | 'rested', Cost>> {
+async function cost(kind: 'bare' | 'weir', when: 'fresh' | 'rested', connections: number): Promise<Cost> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const path = join(folder, 'idle.sock')
   const host = new BenchProcess(process.execPath, ['--expose-gc', program('idle-host'), kind, path])
   await host.line(/^ready$/)
-  const closers = await open(kind, path, connections)
-  const before = { fresh: await used(host, connections), rested: await usedAfterWork(host) }
-  closers.push(...(await open(kind, path, connections)))
-  const after = { fresh: await used(host, connections * 2), rested: await usedAfterWork(host) }
+  const closers: (() => void)[] = []
+  const filled = async (): Promise<Cost> => {
+    closers.push(...(await open(kind, path, connections)))
+    const fresh = await used(host, closers.length)
+    return when === 'fresh' ? fresh : usedAfterWork(host)
+  }
+  const before = await filled()
+  const after = await filled()
   for (const close of closers) close()
   await host.stop()
   rmSync(folder, { recursive: true, force: true })
-  const each = (when: 'fresh' | 'rested'): Cost => ({
-    heap: (after[when].heap - before[when].heap) / connections,
-    process: (after[when].process - before[when].process) / connections,
-  })
-  return { fresh: each('fresh'), rested: each('rested') }
+  return {
+    heap: (after.heap - before.heap) / connections,
+    process: (after.process - before.process) / connections,
+  }
 }
 
 async function used(host: BenchProcess, connections = 0): Promise<Cost> {

@@ -77,6 +77,9 @@ export type Stage = 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
+/** A latency that decayed to this says nothing of the agent any more. */
+const NEGLIGIBLE_MS = 0.001
+
 /** Latency of the connections that have not answered yet. Nobody may observe anything with it. */
 const UNMEASURED = new PeakEwma()
 
@@ -395,9 +398,16 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (heartbeatMs <= 0 || this.connection.transport === 'v1') return Number.POSITIVE_INFINITY
     const dueAt = Math.max(this.aliveAt, this.#heartbeat?.beatAt ?? 0) + heartbeatMs
     if (now < dueAt) return dueAt
+    this.#rest(now)
     this.#heartbeat ??= new Heartbeat()
     this.#heartbeat.beat(this, now, heartbeatMs)
     return now + heartbeatMs
+  }
+
+  /** Lets go of readings that have decayed to nothing: a connection may be idle for days. */
+  #rest(now: number): void {
+    this.health.rest(now)
+    if (this.#latency.value(now) < NEGLIGIBLE_MS) this.#latency = UNMEASURED
   }
 
   #noteEjection(): void {

@@ -29,6 +29,12 @@ export class FailureScore {
     return (this.#good + PRIOR) / (this.#good + this.#bad + PRIOR)
   }
 
+  /** Whether so little evidence is left that a new score would say the same, now and after the next outcome. */
+  isBlank(now: number): boolean {
+    this.#decay(now)
+    return this.#bad === 0 && this.#good < NEGLIGIBLE
+  }
+
   countGood(now: number): void {
     this.#decay(now)
     this.#good++

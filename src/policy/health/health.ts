@@ -183,6 +183,11 @@ export class Health {
     this.#reported.apply(report, now, wallMs)
   }
 
+  /** Nothing has happened for a while: lets go of evidence that has decayed to nothing. */
+  rest(now: number): void {
+    if (this.#score?.isBlank(now) === true) this.#score = undefined
+  }
+
   /** The connection is gone; its place in the group is free. Twice is harmless. */
   close(): void {
     if (this.#isClosed) return

@@ -53,7 +53,12 @@ export class TickWriter implements WriterBorrower {
 
   /** Where to append a frame. What is appended leaves at the end of this tick. */
   open(): ByteWriter {
-    return this.#current ?? this.#begin()
+    const current = this.#current
+    if (current !== undefined) return current
+    const writer = acquireWriter(this)
+    this.#current = writer
+    if (dirty.push(this) === 1) queueMicrotask(flushDirty)
+    return writer
   }
 
   /** Hands over now what was appended. */
@@ -88,12 +93,5 @@ export class TickWriter implements WriterBorrower {
       this.#isSlow = false
       if (!this.#isEnded) this.#listener.onDrained()
     }
-  }
-
-  #begin(): ByteWriter {
-    const writer = acquireWriter(this)
-    this.#current = writer
-    if (dirty.push(this) === 1) queueMicrotask(flushDirty)
-    return writer
   }
 }

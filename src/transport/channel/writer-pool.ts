@@ -4,8 +4,11 @@ import { ByteWriter } from '../../wire/byte-writer.ts'
 const MAX_FREE = 64
 /** A writer that grew past this is left to the garbage collector: big bodies are rare, memory is not. */
 const MAX_KEPT_BYTES = 256 * 1024
-/** Room for a handful of events before the first growth. */
-const INITIAL_BYTES = 4096
+/**
+ * Room for a heartbeat: thousands of idle connections may beat in one tick, each with a writer of its own. Those that
+ * carry events grow, and are kept as they are.
+ */
+const INITIAL_BYTES = 256
 
 /** Gets a writer back once its bytes were taken, or will never be. */
 export interface WriterBorrower {

@@ -58,7 +58,6 @@ let lastId = 0
  */
 export class MuxConnection implements Connection, AgentMessageSink, ChannelListener, DrainListener {
   readonly id = ++lastId
-  readonly transport: TransportName
   readonly isExclusive: boolean
   readonly #traits: ConnectionTraits
   readonly #channel: ByteChannel
@@ -89,7 +88,6 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     clock: Clock,
     maxGreetingBytes: number,
   ) {
-    this.transport = traits.transport
     this.isExclusive = traits.isExclusive
     this.#traits = traits
     this.#channel = channel
@@ -100,6 +98,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(maxGreetingBytes)
     channel.start(this)
+  }
+
+  get transport(): TransportName {
+    return this.#traits.transport
   }
 
   get peer(): string {

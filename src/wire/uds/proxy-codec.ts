@@ -47,11 +47,11 @@ class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
   }
 
   writeHandshake(request: HandshakeRequest, out: ByteWriter): void {
-    this.#writeJson(FRAME.handshakeRequest, plainHandshakeRequest(request), out)
+    writeJson(this.#maxSendBytes, FRAME.handshakeRequest, plainHandshakeRequest(request), out)
   }
 
   writeRegistrationResponse(response: RegistrationResponse, out: ByteWriter): void {
-    this.#writeJson(FRAME.handshakeResponse, plainRegistrationResponse(response), out)
+    writeJson(this.#maxSendBytes, FRAME.handshakeResponse, plainRegistrationResponse(response), out)
   }
 
   writeEvent(event: AgentEvent, out: ByteWriter): void {
@@ -61,18 +61,23 @@ class UdsProxyCodec implements ProxyCodec, SwitchableEncoding {
   writeCancel(correlationId: string, reason: CancelReason, timestampMs: number, out: ByteWriter): void {
     const code = CANCEL_REASONS.indexOf(reason)
     const value = { correlation_id: correlationId, reason: code, timestamp_ms: unsigned(timestampMs) }
-    this.#writeJson(FRAME.cancel, value, out)
+    writeJson(this.#maxSendBytes, FRAME.cancel, value, out)
   }
 
   writePing(sequence: number, timestampMs: number, out: ByteWriter): void {
-    this.#writeJson(FRAME.ping, { sequence: unsigned(sequence), timestamp_ms: unsigned(timestampMs) }, out)
+    writeJson(
+      this.#maxSendBytes,
+      FRAME.ping,
+      { sequence: unsigned(sequence), timestamp_ms: unsigned(timestampMs) },
+      out,
+    )
   }
 
   reader(sink: AgentMessageSink): MessageReader {
     return agentMessageReader(sink, this, this.#limits)
   }
+}
 
-  #writeJson(type: number, value: unknown, out: ByteWriter): void {
-    writePlainFrame(type, value, 'json', this.#maxSendBytes, out)
-  }
+function writeJson(maxSendBytes: number, type: number, value: unknown, out: ByteWriter): void {
+  writePlainFrame(type, value, 'json', maxSendBytes, out)
 }
