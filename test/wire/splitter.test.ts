@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { WeirError } from '../../src/core/errors.ts'
 import type { ByteWriter } from '../../src/wire/byte-writer.ts'
 import { grpcAgentCodec } from '../../src/wire/grpc/agent-codec.ts'
+import { FrameSplitter } from '../../src/wire/splitter.ts'
 import { udsAgentCodec } from '../../src/wire/uds/agent-codec.ts'
 import { udsProxyCodec } from '../../src/wire/uds/proxy-codec.ts'
 import * as arbitrary from './support/arbitraries.ts'
@@ -209,4 +210,21 @@ test('the largest frame that is written is the largest that is read, to the byte
   agent.useEncoding('msgpack')
   assert.equal(agentHears(agent, largest)[0]![0], 'event')
   assert.throws(() => frameOf(4 + 16_777_217 - around), code('TOO_LARGE'))
+})
+
+test('connections that each wait for the rest of a frame do not gather it in one buffer', () => {
+  const heard: string[][] = [[], []]
+  const readers = heard.map((frames) => {
+    const framing = { prefixBytes: 1, frameBytes: (bytes: Buffer, at: number) => 1 + bytes[at]! }
+    return new FrameSplitter(framing, 100, (bytes, start, end) =>
+      frames.push(bytes.toString('latin1', start + 1, end)),
+    )
+  })
+  for (let round = 0; round < 3; round++) {
+    readers[0]!.push(Buffer.from('\x06one', 'latin1'))
+    readers[1]!.push(Buffer.from('\x06two', 'latin1'))
+    readers[0]!.push(Buffer.from('ONE'))
+    readers[1]!.push(Buffer.from('TWO'))
+  }
+  assert.deepEqual(heard, [Array(3).fill('oneONE'), Array(3).fill('twoTWO')])
 })
