@@ -12,6 +12,7 @@ import { udsProxyCodec } from '../../src/wire/uds/proxy-codec.ts'
  */
 export class BareSockets {
   readonly #sockets: BareSocket[]
+  #next = 0
 
   private constructor(sockets: BareSocket[]) {
     this.#sockets = sockets
@@ -36,6 +37,13 @@ export class BareSockets {
     return (total * 1000) / (performance.now() - startedAt)
   }
 
+  /** One event on the next socket in turn, matched with its reply: for loads that keep no number in flight. */
+  readonly request = (event: (id: string) => AgentEvent): Promise<boolean> => {
+    const socket = this.#sockets[this.#next]!
+    this.#next = (this.#next + 1) % this.#sockets.length
+    return socket.request(event)
+  }
+
   close(): void {
     for (const socket of this.#sockets) socket.close()
   }
@@ -54,6 +62,7 @@ class BareSocket implements AgentMessageSink {
   #outstanding = 0
   #count = 0
   #done: ((count: number) => void) | undefined
+  readonly #asked = new Map<string, (isAllowed: boolean) => void>()
 
   constructor(path: string, encoding: Encoding, ids: CorrelationIds) {
     this.#ids = ids
@@ -95,7 +104,22 @@ class BareSocket implements AgentMessageSink {
     this.#socket.destroy()
   }
 
+  request(event: (id: string) => AgentEvent): Promise<boolean> {
+    return new Promise((resolve) => {
+      const id = this.#ids.next()
+      this.#asked.set(id, resolve)
+      if (this.#out.end === 0) queueMicrotask(() => this.#flush())
+      this.#codec.writeEvent(event(id), this.#out)
+    })
+  }
+
   onReply(reply: AgentReply): void {
+    const asked = this.#asked.get(reply.correlationId)
+    if (asked !== undefined) {
+      this.#asked.delete(reply.correlationId)
+      asked(reply.decision.kind === 'allow')
+      return
+    }
     if (reply.decision.kind !== 'allow') throw new Error('the agent refused')
     this.#outstanding--
     this.#count++
