@@ -208,7 +208,10 @@ export type PushState =
 
 export interface PushView {
   readonly agent: string
+  /** Counts up per agent. */
   readonly id: string
+  /** Names the configuration by its content; empty: none. */
+  readonly version: string
   readonly at: string
   readonly state: PushState
   readonly connections: readonly PushedConnectionView[]
