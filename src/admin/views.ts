@@ -103,6 +103,8 @@ export interface AgentView {
   readonly latencyMs: number
   readonly queueMs: number
   readonly sessions: number
+  /** How often it was passed over, or its failure let pass, by reason. */
+  readonly bypasses: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {
