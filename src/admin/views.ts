@@ -103,6 +103,8 @@ export interface AgentView {
   readonly latencyMs: number
   readonly queueMs: number
   readonly sessions: number
+  /** How often it was passed over, or its failure let pass, by reason. */
+  readonly bypasses: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {
@@ -208,7 +210,10 @@ export type PushState =
 
 export interface PushView {
   readonly agent: string
+  /** Counts up per agent. */
   readonly id: string
+  /** Names the configuration by its content; empty: none. */
+  readonly version: string
   readonly at: string
   readonly state: PushState
   readonly connections: readonly PushedConnectionView[]
