@@ -50,7 +50,7 @@ function readyState(connection: PoolSnapshot['connections'][number]): string {
 
 export function limitViews({ config }: AgentEntry, limiter: Limiter): LimitView[] {
   const { name: agent, limits } = config
-  const tokens = limiter.peek({ agent, facts: { clientIp: '' }, routeName: '', bytes: 0 })
+  const tokens = limiter.peek({ agentName: agent, facts: { clientIp: '' }, routeName: '', payloadBytes: 0 })
   return limits.map(({ name, key, cost, ratePerSecond, burst, shadow }) => ({
     agent,
     name,
