@@ -8,3 +8,8 @@ export function printError(isJson: boolean, code: string, message: string): void
   if (isJson) process.stdout.write(`${JSON.stringify({ error: { code, message } }, undefined, 2)}\n`)
   else process.stderr.write(`weir: ${message}\n`)
 }
+
+/** Writes a remark beside a result. */
+export function warn(message: string): void {
+  process.stderr.write(`weir: ${message}\n`)
+}

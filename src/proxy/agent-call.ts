@@ -20,6 +20,8 @@ import { type RequestFactsIn, type RequestScope, UNPINNED } from './request-scop
 export interface CallOwner {
   /** The call has a `reply`, or an `error` (a denial), or a `bypass`. Called once. */
   onSettled(call: AgentCall): void
+  /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
+  readonly followsOpenPiece?: boolean
 }
 
 /**
@@ -68,6 +70,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
+  /** The agent was told already that the request is over. */
+  isQuiet = false
 
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
@@ -89,6 +93,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null
   scopeNext: AgentCall | null = null
+  isInScope = false
 
   #depth = 0
   /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
@@ -144,6 +149,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  get followsOpenPiece(): boolean {
+    return this.#owner.followsOpenPiece === true
   }
 
   /** Enters the layers from where the call stands. */
@@ -242,6 +251,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   cancel(reason: CancelReason): void {
     this.cancelReason = reason
     this.fail(new WeirError('CANCELLED', `the call to agent ${this.policy.name} was cancelled: ${reason}`))
+  }
+
+  /** As `cancel`, where another call of the request has told the agent. */
+  cancelQuietly(reason: CancelReason): void {
+    this.isQuiet = true
+    this.cancel(reason)
   }
 
   /** The call failed; a layer may still recover it. No-op once settled. */

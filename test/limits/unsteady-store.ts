@@ -54,6 +54,16 @@ export class UnsteadyStore implements LimitStore {
     return await this.inner.expireIdle(nowMs)
   }
 
+  async look(...args: Parameters<LimitStore['look']>): ReturnType<LimitStore['look']> {
+    await this.#turn()
+    return await this.inner.look(...args)
+  }
+
+  async lookAfter(...args: Parameters<LimitStore['lookAfter']>): ReturnType<LimitStore['lookAfter']> {
+    await this.#turn()
+    return await this.inner.lookAfter(...args)
+  }
+
   #turn(): Promise<void> {
     switch (this.#mode) {
       case 'steady':

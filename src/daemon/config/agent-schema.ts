@@ -200,6 +200,12 @@ export const sharedShape = {
     100,
     'Events at once on one connection; an agent may announce less. Default 100.',
   ).optional(),
+  maxBurst: count(
+    1,
+    1000,
+    32,
+    'Events of one moment that may follow each other onto one connection and then leave in one write. 1: each event is balanced by itself. Default 32.',
+  ).optional(),
   queue: queue.optional(),
   breaker: breaker.optional(),
   reconnect: reconnect.optional(),

@@ -102,6 +102,7 @@ export interface AgentConfig {
   /** Undefined: never. */
   readonly hedgeAfterMs: number | undefined
   readonly maxConcurrentPerConnection: number
+  readonly maxBurst: number
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
   readonly reconnect: BackoffOptions

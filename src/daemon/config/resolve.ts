@@ -106,6 +106,7 @@ export function resolveConfig(
       flowWaitMs: agent.flowWaitMs ?? shared.flowWaitMs ?? 100,
       maxConcurrentPerConnection:
         agent.maxConcurrentPerConnection ?? shared.maxConcurrentPerConnection ?? 100,
+      maxBurst: agent.maxBurst ?? shared.maxBurst ?? 32,
       maxWaiters: agent.queue?.maxWaiters ?? shared.queue?.maxWaiters ?? 1000,
       breaker: defined({ ...shared.breaker, ...agent.breaker }),
       reconnect: defined({ ...shared.reconnect, ...agent.reconnect }),

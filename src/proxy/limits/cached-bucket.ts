@@ -9,6 +9,15 @@ export interface LimitScope {
   readonly rule: LimitRule
   readonly isPerByte: boolean
   readonly buckets: Map<string, CachedBucket>
+  /** Shared with the limit of the same name that this one replaced: a reload forgets no count. */
+  readonly counts: DenialCounts
+}
+
+/** Denials of one limit since the start. */
+export interface DenialCounts {
+  enforced: number
+  /** Would have been denied, but the limit only counts. */
+  shadow: number
 }
 
 /** A check that waits for tokens from the store. */
@@ -42,6 +51,8 @@ export class CachedBucket {
   /** `seq` of the last grant; 0: none yet. */
   seq = 0
   isContended = false
+  /** Checks denied, or counted in shadow mode, since the bucket is in memory. */
+  denials = 0
   /** Tokens taken while the store was out of reach, not booked there yet. */
   owed = 0
   /** The store lost what was booked: all that is spent and not refilled yet is owed to it. */

@@ -78,7 +78,7 @@ export class LeasedBuckets {
       return found
     }
     this.#counters.misses++
-    const key = `${agent}\n${scope.rule.name}\n${part}`
+    const key = bucketKey(scope, agent, part)
     const leaving = this.#leaving.get(key)
     const { ratePerSecond, burst } = scope.rule
     let bucket: CachedBucket
@@ -100,14 +100,14 @@ export class LeasedBuckets {
   /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
   take(bucket: CachedBucket, request: LimitRequest, cost: number): LimitVerdict | Promise<LimitVerdict> {
     const now = request.startedAt ?? this.#clock.now()
-    if (cost > bucket.bucket.burst) return this.#deny(outOfTokens(bucket, now, cost))
+    if (cost > bucket.bucket.burst) return this.#deny(bucket, outOfTokens(bucket, now, cost))
     if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
       if (outcome === 'taken') {
         this.#spent(bucket, now, cost)
         return ALLOWED
       }
-      if (outcome === 'empty') return this.#deny(outOfTokens(bucket, now, cost))
+      if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
     }
     return this.#cover(bucket, request.agentName, now, cost)
   }
@@ -176,7 +176,7 @@ export class LeasedBuckets {
   ): LimitVerdict | Promise<LimitVerdict> {
     if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
-    if (waitMs !== 0) return this.#deny(outOfTokens(bucket, now, cost, waitMs))
+    if (waitMs !== 0) return this.#deny(bucket, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
     let verdict: LimitVerdict | undefined
     const waiter: Waiter = {
@@ -205,7 +205,7 @@ export class LeasedBuckets {
         return UNCOUNTED
       case 'memory-only': {
         const held = bucket.bucket.held(now)
-        if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(outOfTokens(bucket, now, cost))
+        if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(bucket, outOfTokens(bucket, now, cost))
         this.#counters.uncovered++
         bucket.owed += Math.max(0, cost - held)
         this.#spent(bucket, now, cost)
@@ -227,9 +227,16 @@ export class LeasedBuckets {
     this.#dirty.push(bucket)
   }
 
-  #deny(verdict: LimitDenied): LimitDenied {
-    if (verdict.shadow) this.#counters.shadow++
-    else this.#counters.rateLimited++
+  #deny(bucket: CachedBucket, verdict: LimitDenied): LimitDenied {
+    const { counts } = bucket.scope
+    bucket.denials++
+    if (verdict.shadow) {
+      this.#counters.shadow++
+      counts.shadow++
+    } else {
+      this.#counters.rateLimited++
+      counts.enforced++
+    }
     return verdict
   }
 
@@ -275,7 +282,7 @@ export class LeasedBuckets {
       }
       const waitMs = outcome === 'empty' ? 0 : bucket.bucket.coverableInMs(now, waiter.cost)
       if (outcome === 'uncovered' && waitMs === 0 && now < waiter.untilMs) bucket.wait(waiter)
-      else waiter.resolve(this.#deny(outOfTokens(bucket, now, waiter.cost, waitMs)))
+      else waiter.resolve(this.#deny(bucket, outOfTokens(bucket, now, waiter.cost, waitMs)))
     }
     if (bucket.hasWaiters) this.courier.ask(bucket)
   }
@@ -312,4 +319,9 @@ export class LeasedBuckets {
 export function nameWithin(scope: LimitScope, agent: string, part: string): string {
   if (scope.agent !== undefined) return part
   return part === '' ? agent : `${agent}\n${part}`
+}
+
+/** Key in the store. */
+export function bucketKey(scope: LimitScope, agent: string, part: string): string {
+  return `${agent}\n${scope.rule.name}\n${part}`
 }

@@ -23,6 +23,8 @@ export interface LimiterStats {
     /** Denied because the store was out of reach. */
     readonly store: number
   }
+  /** Denials of each limit in force. */
+  readonly limits: readonly LimitDenials[]
   /** Checks that waited for tokens from the store. */
   readonly waits: number
   /** Allowed although the store was out of reach and the tokens were not covered. */
@@ -38,6 +40,16 @@ export interface LimiterStats {
     /** Idle buckets forgotten by the store. */
     readonly expired: number
   }
+}
+
+/** What one limit denied since the start. */
+export interface LimitDenials {
+  /** Empty: a limit of agents without limits of their own. */
+  readonly agent: string
+  readonly limit: string
+  readonly denials: number
+  /** Would have been denied, but the limit only counted. */
+  readonly shadowDenials: number
 }
 
 /** Counters behind {@link LimiterStats}, written by the limiter alone. */

@@ -9,6 +9,7 @@ import {
   type StoreFailurePolicy,
 } from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
+
 import {
   type LimitAllowed,
   type LimitGate,
@@ -16,7 +17,9 @@ import {
   type LimitVerdict,
   UNCOUNTED,
 } from './limit-gate.ts'
+import { LimitInspection } from './limit-inspection.ts'
 import { costOf, Receipt } from './limit-receipt.ts'
+
 import { keyOf } from './limit-rule.ts'
 import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
 import type { LimitStore } from './limit-store.ts'
@@ -45,6 +48,8 @@ const TICK_MS = 1000
  */
 export class Limiter implements LimitGate {
   readonly bans: BanBook
+  /** Looks at buckets, for operators. */
+  readonly inspection: LimitInspection
   readonly #store: LimitStore
   readonly #clock: Clock
   readonly #buckets: LeasedBuckets
@@ -59,6 +64,7 @@ export class Limiter implements LimitGate {
     this.#clock = options.clock
     this.bans = new BanBook(options.store, options.clock)
     this.#buckets = new LeasedBuckets(options, this.bans, this.#counters)
+    this.inspection = new LimitInspection(this.#scopes, options.store, options.clock)
     options.store.whenReplaced(() => this.#rebook())
   }
 
@@ -140,6 +146,12 @@ export class Limiter implements LimitGate {
       },
       waits: counters.waits,
       uncovered: counters.uncovered,
+      limits: Array.from(this.#scopes, ({ agent, rule, counts }) => ({
+        agent: agent ?? '',
+        limit: rule.name,
+        denials: counts.enforced,
+        shadowDenials: counts.shadow,
+      })),
       bans: this.bans.list().length,
       checkpointAgeMs: checkpointAtMs === undefined ? undefined : this.#clock.now() - checkpointAtMs,
       store: {

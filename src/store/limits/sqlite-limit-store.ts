@@ -2,16 +2,18 @@ import type { Clock } from '../../core/clock.ts'
 import { type HostClock, hostClock } from '../host-clock.ts'
 import type { Store } from '../store.ts'
 import type { BanChangeRow, BanRow } from './ban-ops.ts'
+import type { LookAfterResult } from './bucket-reads.ts'
+import type { HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
-import type { RowAsk, RowGrant } from './lease-row.ts'
+import type { BucketFacts, RowAsk, RowGrant } from './lease-row.ts'
 
 interface Ask extends RowAsk {
   readonly key: string
   readonly atMs: number
 }
 
-/** Rows looked at per `expireIdle`: a few milliseconds of the store thread. */
-const EXPIRY_SCAN = 2000
+/** Rows looked at per step of housekeeping or of a look: a few milliseconds of the store thread. */
+const SCAN = 2000
 
 /** Buckets and bans in the file, shared with every other process that has it open. */
 export class SqliteLimitStore {
@@ -70,13 +72,26 @@ export class SqliteLimitStore {
 
   /** Expired sessions leave with the buckets: one step of housekeeping for the whole file. */
   async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
-    const wallMs = this.#clock.wallMs()
-    const time = { host: this.#host.identity, nowMs: nowMs + this.#host.offsetMs, wallMs }
+    const time = this.#timeAt(nowMs)
+    const { wallMs } = time
     const [facts] = await Promise.all([
-      this.#store.call('expireBuckets', { ...time, scan: EXPIRY_SCAN }),
-      this.#store.call('expireSessions', { wallMs, limit: EXPIRY_SCAN }),
+      this.#store.call('expireBuckets', { ...time, scan: SCAN }),
+      this.#store.call('expireSessions', { wallMs, limit: SCAN }),
     ])
     return facts
+  }
+
+  look(keys: readonly string[], nowMs: number): Promise<readonly (BucketFacts | undefined)[]> {
+    return this.#store.call('lookAtBuckets', { keys, ...this.#timeAt(nowMs) })
+  }
+
+  lookAfter(prefix: string, after: string, lowest: number, nowMs: number): Promise<LookAfterResult> {
+    return this.#store.call('lookAfterBucket', { prefix, after, scan: SCAN, lowest, ...this.#timeAt(nowMs) })
+  }
+
+  #timeAt(nowMs: number): HostMoment {
+    const { identity, offsetMs } = this.#host
+    return { host: identity, nowMs: nowMs + offsetMs, wallMs: this.#clock.wallMs() }
   }
 
   #grantAt(grants: Float64Array, at: number): RowGrant {

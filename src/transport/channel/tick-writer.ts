@@ -46,6 +46,11 @@ export class TickWriter implements WriterBorrower {
     return current === undefined || this.#untakenBytes + current.end < HIGH_WATER_BYTES
   }
 
+  /** Frames were appended in this tick and have not left. */
+  get isGathering(): boolean {
+    return this.#current !== undefined
+  }
+
   /** Where to append a frame. What is appended leaves at the end of this tick. */
   open(): ByteWriter {
     return this.#current ?? this.#begin()
