@@ -5,6 +5,8 @@ export interface StatusView {
   readonly uptimeMs: number
   readonly state: 'starting' | 'serving' | 'draining'
   readonly isReady: boolean
+  /** Why it is not ready beside its agents: the checks that fail. */
+  readonly unready: readonly ReadinessCheck[]
   readonly openRequests: number
   /** What measured load allows at agents; absent while it limits nothing. */
   readonly load: LoadView | undefined

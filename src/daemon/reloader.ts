@@ -70,9 +70,9 @@ export class Reloader {
     if (!loaded.isValid) this.#refuse('INVALID_ARGUMENT', loaded.problems.map(formatProblem))
     const { config } = loaded
     this.#watch.follow(config.files)
-    const isFixed = (of: (config: Config) => unknown): boolean =>
-      JSON.stringify(of(this.#started)) !== JSON.stringify(of(config))
-    const fixed = FIXED.filter(([, of]) => isFixed(of)).map(([name]) => name)
+    const fixed = FIXED.filter(
+      ([, of]) => JSON.stringify(of(this.#started)) !== JSON.stringify(of(config)),
+    ).map(([name]) => name)
     try {
       await this.#system.apply(config, fixed)
       this.#log.reconfigure(config.log)

@@ -65,6 +65,11 @@ export class ConfigPusher {
     return this.#keep(setup.version, entries, deliveries)
   }
 
+  /** Tells a connection again what it was told; one that cannot be told at run time is left as it is. */
+  resend(setup: AgentConfig, live: LiveConnection): void {
+    if (canBeTold(live)) this.push(setup, [live])
+  }
+
   /**
    * Tells a connection that an agent made its configuration, as a dialer does while it dials. An agent that does
    * not take it is dropped.
@@ -104,8 +109,7 @@ export class ConfigPusher {
     setup: AgentConfig,
     entries: Map<number, ConfigPushEntry>,
   ): Promise<void> {
-    const { capabilities, transport } = live.connection
-    if (capabilities.features.configPush && transport !== 'v1') {
+    if (canBeTold(live)) {
       await this.#tell(live, setup, entries)
       return
     }
@@ -138,6 +142,11 @@ export class ConfigPusher {
   #pause(): Promise<void> {
     return new Promise((resolve) => void this.#clock.setTimer(RETRY_MS, resolve))
   }
+}
+
+/** At run time; while a connection is made every agent is told. */
+function canBeTold({ connection }: LiveConnection): boolean {
+  return connection.capabilities.features.configPush && connection.transport !== 'v1'
 }
 
 function note(

@@ -3,7 +3,7 @@ import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
 import { Admission } from './admission.ts'
 import { AgentMetrics } from './agent-metrics.ts'
-import { answerConfigUpdate } from './agent-wishes.ts'
+import { AgentWishes } from './agent-wishes.ts'
 import { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
 import { adoptionRefusal, olderRuns } from './incarnation.ts'
@@ -378,6 +378,9 @@ export class ConnectionPool implements ManagedPool {
   #connectionOwner(now: number): ConnectionOwner {
     const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
+    const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
+      if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
+    })
     const owner: ConnectionOwner = {
       agent: this.agent,
       clock,
@@ -400,7 +403,7 @@ export class ConnectionPool implements ManagedPool {
       },
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
-      onConfigUpdate: (live, request) => answerConfigUpdate(live, request, probe, onReloadRequested),
+      onConfigUpdate: (live, request) => wishes.hear(live, request),
       onStrayReply: () => {
         this.#counters.strays++
         probe.strayReply?.(this.agent)

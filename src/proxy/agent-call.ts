@@ -37,6 +37,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
+  /**
+   * Clock milliseconds from which its time is counted: `startedAt`, or the instant at which a piece that was sent ahead
+   * became the next one of its body at the agent.
+   */
+  dueSince: number
   /** Position among the agents of its run. */
   readonly index: number
   readonly #pipeline: Pipeline
@@ -121,6 +126,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.index = index
     this.#clock = clock
     this.startedAt = clock.now()
+    this.dueSince = this.startedAt
     scope.attach(this)
   }
 
@@ -237,12 +243,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
     const { name } = this.policy
-    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
+    const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
-    const where = this.isPending ? 'did not answer' : 'had no free connection'
+    const isSent = this.isPending || this.hedge?.isAlone === true
+    const where = isSent ? 'did not answer' : 'had no free connection'
     this.fail(
       new WeirError('TIMEOUT', `agent ${name} ${where} within ${timeoutMs} ms (agents.${name}.timeoutMs)`, {
-        sent: this.isPending,
+        sent: isSent,
       }),
     )
   }
@@ -267,14 +274,17 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     const pipeline = this.#pipeline
     for (let depth = Math.min(this.#depth, pipeline.length - 1); depth >= 0; depth--) {
       const layer = pipeline[depth]!
-      if (layer.recover?.(this)) {
-        this.error = null
-        this.#isUnwinding = false
-        this.#depth = depth + 1
-        this.advance()
-        return
+      const recovery = layer.recover?.(this) ?? 'none'
+      if (recovery === 'none') {
+        layer.leave?.(this)
+        continue
       }
-      layer.leave?.(this)
+      this.error = null
+      this.#isUnwinding = false
+      this.#isBadReply = false
+      this.#depth = recovery === 'again' ? depth + 1 : depth
+      if (recovery === 'again') this.advance()
+      return
     }
     this.isSettled = true
     this.scope.detach(this)

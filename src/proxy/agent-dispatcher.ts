@@ -143,9 +143,11 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
   /** For the runs. */
   beginTurn(call: AgentCall): void {
     const { clock, wheel } = this.#parts
-    call.leasedAt = clock.now()
+    const now = clock.now()
+    call.dueSince = now
+    if (call.isPending) call.leasedAt = now
     wheel.disarm(call)
-    wheel.arm(call, call.leasedAt + call.policy.timeoutMs)
+    wheel.arm(call, now + call.policy.timeoutMs)
   }
 
   #link(scope: RequestScope): void {

@@ -50,11 +50,6 @@ export class FakeConnection implements Connection {
   readonly sent: AgentEvent[] = []
   readonly cancelled: { readonly correlationId: string; readonly reason: CancelReason }[] = []
   readonly configured: { readonly config: unknown; readonly version: string | undefined }[] = []
-  readonly configAnswers: {
-    readonly requestId: string
-    readonly accepted: boolean
-    readonly error?: string
-  }[] = []
   /** Rejects the next configure with this. */
   refusesConfig: WeirError | undefined
   #observer: ConnectionObserver | undefined
@@ -114,10 +109,6 @@ export class FakeConnection implements Connection {
     const refusal = this.refusesConfig
     this.refusesConfig = undefined
     return refusal === undefined ? Promise.resolve() : Promise.reject(refusal)
-  }
-
-  answerConfigUpdate(requestId: string, accepted: boolean, error?: string): void {
-    this.configAnswers.push(error === undefined ? { requestId, accepted } : { requestId, accepted, error })
   }
 
   close(): Promise<void> {

@@ -31,10 +31,14 @@ export function systemOperations(
       return agentView(entry, { ban: bans.find(name), dialFailure: dialFailures.of(name) })
     })
 
+  const ownReadiness = (): readonly ReadinessCheck[] => [
+    { name: 'serving', isOk: system.state === 'serving', detail: system.state },
+    storage.readiness(),
+  ]
+
   function readiness(views: readonly AgentView[] = agentViews()): readonly ReadinessCheck[] {
     return [
-      { name: 'serving', isOk: system.state === 'serving', detail: system.state },
-      storage.readiness(),
+      ...ownReadiness(),
       ...views.map((agent) => ({
         name: `agent ${agent.name}`,
         /*
@@ -58,6 +62,7 @@ export function systemOperations(
         uptimeMs: clock.now() - startedAt,
         state: system.state,
         isReady: readiness(views).every((check) => check.isOk),
+        unready: ownReadiness().filter((check) => !check.isOk),
         openRequests: system.dispatcher.openRequests,
         load: system.load,
         agents: { total: views.length, ready: views.length - troubled.length },

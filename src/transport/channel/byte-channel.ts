@@ -34,6 +34,8 @@ export interface ByteChannel {
    * answered by one `onTaken`, in order; with an error when the bytes may still be referenced.
    */
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void
+  /** As `write`, for bytes that lie in several places. Absent: they are joined. */
+  writeParts?(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void
   /** Stops delivering data until `resume`. What was read before may still arrive. */
   pause(): void
   resume(): void

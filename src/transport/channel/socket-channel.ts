@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import { readInto } from './accepted-socket.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
-import { ReadBuffers } from './read-buffers.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+import { writeTogether } from './write-together.ts'
 
 /** Where a socket finds its channel: listeners shared by all sockets cost an idle one nothing. */
 const CHANNEL = Symbol('channel')
@@ -44,6 +45,10 @@ export class SocketChannel implements ByteChannel {
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
     this.#socket.write(bytes, onTaken)
+  }
+
+  writeParts(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void {
+    writeTogether(this.#socket, parts, onTaken)
   }
 
   pause(): void {
