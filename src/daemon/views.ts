@@ -25,7 +25,7 @@ export function agentView({ config, pool, isDrained }: AgentEntry): AgentView {
 
 function stateOf(snapshot: PoolSnapshot): AgentView['state'] {
   if (snapshot.state === 'draining') return 'draining'
-  if (snapshot.active - snapshot.retiring <= 0) return 'unavailable'
+  if (snapshot.active - snapshot.retiring - snapshot.configuring <= 0) return 'unavailable'
   return snapshot.paused === snapshot.active ? 'paused' : 'ready'
 }
 

@@ -27,14 +27,14 @@ export function adoptionRefusal(
   return new WeirError('OVERLOADED', message, { sent: false })
 }
 
-/** The ready connections of earlier runs of the same instance. */
+/** The connections in use of earlier runs of the same instance. */
 export function olderRuns(
   live: Iterable<LiveConnection>,
   incarnation: Incarnation | undefined,
 ): LiveConnection[] {
   return Array.from(live).filter(
     (one) =>
-      one.stage === 'ready' && isSameInstance(one, incarnation) && one.origin.epoch < incarnation!.epoch,
+      one.stage !== 'retiring' && isSameInstance(one, incarnation) && one.origin.epoch < incarnation!.epoch,
   )
 }
 
