@@ -65,12 +65,13 @@ export class Adoption {
   }
 
   #enter(live: LiveConnection, incarnation: Incarnation | undefined): void {
-    const { roster, retire, target, onReady } = this.#host
+    const host = this.#host
+    const { roster } = host
     roster.publish()
-    for (const old of olderRuns(roster.all, incarnation)) retire(old)
+    for (const old of olderRuns(roster.all, incarnation)) host.retire(old)
     /* The pool may have been made smaller while the agent thought its configuration over. */
-    if (roster.ready.length > target) retire(live)
-    onReady(live)
+    if (roster.ready.length > host.target) host.retire(live)
+    host.onReady(live)
   }
 
   #noteSilence({ id }: LiveConnection): void {

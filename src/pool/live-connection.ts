@@ -216,8 +216,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   take(hints: LeaseHints): this {
     const { now } = this.#owner
     const { bodyBytes } = hints
-    if (bodyBytes !== undefined && bodyBytes > 0)
-      (this.#gate ??= new FlowGate()).sent(hints.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0) {
+      this.#gate ??= new FlowGate()
+      this.#gate.sent(hints.correlationId, bodyBytes)
+    }
     if (this.inFlight++ === 0) this.#busySince = now
     this.uses++
     this.health.leased(now)
