@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 const CONCURRENCY = Math.max(3, availableParallelism() + 1)
 
 const root = dirname(fileURLToPath(import.meta.url))
-const wanted = process.argv.slice(2)
+const wanted = process.argv.slice(2).map((part) => part.replace(/^test\//, ''))
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))

@@ -80,7 +80,7 @@ export class ConnectionPool implements ManagedPool {
     this.#settings = settings
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
-    this.#roster = new Roster(strategyNamed(settings.strategy), random)
+    this.#roster = new Roster(strategyNamed(settings.strategy), random, settings.maxBurst)
     this.metrics = old?.metrics ?? new AgentMetrics(agent)
     this.#breaker =
       old !== undefined && isSame(old.#settings.breaker, settings.breaker)

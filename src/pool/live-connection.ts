@@ -107,6 +107,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   strays = 0
   /** Clock milliseconds of the last proof of life: the opening, a usable reply, a ping that was answered. */
   aliveAt: number
+  /** How long the last usable reply took, milliseconds; Infinity before the first. */
+  lastReplyMs = Number.POSITIVE_INFINITY
   /** Meaningful once gone: it ended without having been retired. */
   wasReady = false
   /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
@@ -161,7 +163,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   get isPaused(): boolean {
-    return this.#gate !== undefined && this.#gate.isPaused
+    return this.#gate?.isPaused === true
   }
 
   /** Whether new requests may come here at all, however full it is: ready, and health admits it. */
@@ -182,6 +184,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Room for an event of a request that is bound to this connection: health and retirement do not matter. */
   get hasRoom(): boolean {
     return this.inFlight < this.limit && this.connection.isWritable
+  }
+
+  takesAhead(correlationId: string): boolean {
+    return this.#owner.waiting === 0 && this.hasRoom && !this.isPaused && this.holdsBody(correlationId) === undefined
   }
 
   get weight(): number {
@@ -237,6 +243,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     switch (outcome) {
       case 'replied':
         this.aliveAt = now
+        this.lastReplyMs = latencyMs
         if (this.#latency === UNMEASURED) this.#latency = new PeakEwma()
         this.#latency.observe(latencyMs, now)
         this.health.replied(now, beganAt)

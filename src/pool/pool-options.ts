@@ -16,6 +16,11 @@ export interface PoolOptions {
   readonly strategy?: StrategyName
   /** Events at once per connection; the agent's own announcement may lower it. Default 100. */
   readonly maxConcurrentPerConnection?: number
+  /**
+   * Events of one tick that may follow each other onto one connection, whatever the strategy, and then leave in one
+   * write; 1: the strategy chooses for each. Default 32.
+   */
+  readonly maxBurst?: number
   /** Callers that may wait for a lease. Default 1,000. */
   readonly maxWaiters?: number
   /** Pauses between dials that fail. Default 100 ms doubling to 2 s: an agent that is back serves within that. */
@@ -73,6 +78,7 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     connections: options.connections ?? 4,
     strategy: options.strategy ?? 'round-robin',
     maxConcurrentPerConnection: options.maxConcurrentPerConnection ?? 100,
+    maxBurst: options.maxBurst ?? 32,
     maxWaiters: options.maxWaiters ?? 1000,
     reconnect: { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
     dialTimeoutMs: options.dialTimeoutMs ?? 15_000,

@@ -1,5 +1,6 @@
 import type { Random } from '../core/random.ts'
 import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
+import { Burst } from './burst.ts'
 import type { LeaseHints, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
 
@@ -10,6 +11,7 @@ import type { LiveConnection } from './live-connection.ts'
 export class Roster {
   readonly #strategy: Strategy
   readonly #random: Random
+  readonly #burst: Burst
   readonly #byId = new Map<number, LiveConnection>()
   readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
   /** In the order the picker was built with. */
@@ -17,8 +19,9 @@ export class Roster {
   #picker: Picker
   #isClosed = false
 
-  constructor(strategy: Strategy, random: Random) {
+  constructor(strategy: Strategy, random: Random, maxBurst: number) {
     this.#strategy = strategy
+    this.#burst = new Burst(maxBurst)
     this.#random = random
     this.#picker = strategy.build([], random)
   }
@@ -58,6 +61,14 @@ export class Roster {
   }
 
   pick(hints: LeaseHints): LiveConnection | undefined {
+    const followed = this.#burst.follow(hints)
+    if (followed !== undefined) return followed
+    const chosen = this.#choose(hints)
+    this.#burst.begin(chosen)
+    return chosen
+  }
+
+  #choose(hints: LeaseHints): LiveConnection | undefined {
     const context = this.#context
     context.hashKey = hints.sessionKey
     context.avoid = hints.avoid

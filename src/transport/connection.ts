@@ -60,6 +60,9 @@ export interface Connection {
   /** One event at a time: a second `send` before the reply throws. Legacy v1 framing only. */
   readonly isExclusive: boolean
 
+  /** Frames of this tick are being gathered: what is sent now leaves in the same write. */
+  readonly isGathering: boolean
+
   /** What the agent said before, its end included, is told in this call. */
   observe(observer: ConnectionObserver): void
 

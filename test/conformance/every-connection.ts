@@ -232,6 +232,32 @@ export function everyConnection(of: TransportCase): void {
       await connection.close()
     })
 
+    test('a configuration refused at run time costs no event, and the next one is judged by itself', async (t) => {
+      const agent = new ScriptedAgent()
+      agent.answer = () => {}
+      agent.applyConfiguration = async (config) => {
+        if (config === 'bad') throw new Error('unknown rule')
+      }
+      const connection = await (await of.rig(t, agent)).connect()
+      const observed = new Observed()
+      connection.observe(observed)
+      const asked = ask(connection, requestHeaders('c-1'))
+      await eventually('it arrives', () => agent.events.length === 1)
+      const refused = failureOf(() => connection.configure('bad', 'v2', 5000))
+      const applied = connection.configure('good', 'v3', 5000)
+      const behind = ask(connection, requestHeaders('c-2'))
+      const error = await soon('the refusal', refused)
+      assert.equal(error.code, 'PERMISSION_DENIED')
+      assert.match(error.message, /unknown rule/)
+      await soon('the acknowledgement', applied)
+      await eventually('the event behind them arrives', () => agent.events.length === 2)
+      for (const { correlationId } of agent.events) agent.links[0]!.reply(plainAllow(correlationId))
+      await soon('the replies', Promise.all([asked.outcome, behind.outcome]))
+      assert.equal(connection.isClosed, false)
+      assert.deepEqual(observed.updates, [])
+      await connection.close()
+    })
+
     test('a configuration that is never acknowledged times out', async (t) => {
       const agent = new ScriptedAgent()
       const connection = await (await of.rig(t, agent)).connect()

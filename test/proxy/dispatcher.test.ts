@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WeirError } from '../../src/core/errors.ts'
 import type { RequestCompleteEvent } from '../../src/core/event.ts'
+import type { Probe } from '../../src/core/probe.ts'
 import { ALL_EVENTS, Bench, eventOf, headersEvent } from './harness.ts'
 
 test('an event that no agent of the chain wants is allowed without asking', async () => {
@@ -161,4 +162,32 @@ test('the last word about a request pins nothing', () => {
   const scope = bench.open([bench.agent('a', { events: new Set(['request-headers', 'request-complete']) })])
   bench.dispatcher.close(scope, eventOf('request-complete', scope) as RequestCompleteEvent)
   assert.equal(bench.pool('a').pins, 0)
+})
+
+test('calls of every kind of event are counted, answered ones and failed ones alike', async () => {
+  const counted: string[] = []
+  const probe: Probe = { agentCall: ({ phase, outcome }) => void counted.push(`${phase} ${outcome}`) }
+  const bench = new Bench({ probe })
+  const kinds = [...ALL_EVENTS, 'request-complete'] as const
+  const agent = bench.agent('a', { events: new Set(kinds) })
+  for (const kind of ALL_EVENTS) {
+    const scope = bench.open([agent])
+    for (const isAnswered of [true, false]) {
+      const verdict = bench.dispatcher.dispatch(eventOf(kind, scope), scope)
+      if (isAnswered) bench.pool('a').reply()
+      else bench.pool('a').sent.shift()!.pending.onLost(new WeirError('CONNECTION_LOST', 'gone'))
+      await verdict
+    }
+    bench.dispatcher.close(scope, eventOf('request-complete', scope) as RequestCompleteEvent)
+    bench.pool('a').reply()
+  }
+  const completed = ALL_EVENTS.map(() => 'request-complete allow')
+  assert.deepEqual(
+    counted.filter((line) => line.startsWith('request-complete')),
+    completed,
+  )
+  assert.deepEqual(
+    counted.filter((line) => !line.startsWith('request-complete')),
+    ALL_EVENTS.flatMap((kind) => [`${kind} allow`, `${kind} CONNECTION_LOST`]),
+  )
 })

@@ -41,6 +41,7 @@ export class FakeConnection implements Connection {
   readonly isExclusive: boolean
   isClosed = false
   isWritable = true
+  isGathering = false
   /** Answers to pings: round trip in milliseconds, or never. */
   answersPings = true
   /** Whether `close` ends; a stuck peer never lets it. */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
+import type { BodyChunkEvent } from '../../src/core/event.ts'
 import { reply } from '../../src/core/reply.ts'
 import type { HandshakeOptions } from '../../src/transport/connection.ts'
 import { grpcDialer } from '../../src/transport/grpc/grpc-dialer.ts'
@@ -11,7 +13,7 @@ import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import { grpcAgentCodec } from '../../src/wire/grpc/agent-codec.ts'
 import { certificates } from '../conformance/support/certificates.ts'
 import { ask, failureOf, Observed, soon } from '../conformance/support/observed.ts'
-import { requestHeaders } from '../conformance/support/sample-events.ts'
+import { eventOf, requestHeaders } from '../conformance/support/sample-events.ts'
 import { ScriptedAgent } from '../conformance/support/scripted-agent.ts'
 import { HANDSHAKE, never } from '../conformance/support/transports.ts'
 import { eventually } from '../support/eventually.ts'
@@ -353,4 +355,55 @@ test('limits on message sizes hold in both directions', async (t) => {
   const lost = await failureOf(() => soon('the loss', ask(connection, requestHeaders('c-2')).outcome))
   assert.equal(lost.code, 'CONNECTION_LOST')
   assert.equal(observed.closed[0]?.code, 'TOO_LARGE')
+})
+
+for (const [dialer, server] of [
+  ['http2', 'http2'],
+  ['http2', 'grpc-js'],
+  ['grpc-js', 'http2'],
+] as const) {
+  test(`${dialer} to ${server}: messages between four and ten megabytes arrive both ways`, async (t) => {
+    const agent = new ScriptedAgent()
+    const bytes = 9 * 1024 * 1024
+    agent.answer = (event, link) =>
+      link.reply(reply(event.correlationId, { kind: 'block', status: 403, body: 'x'.repeat(bytes) }))
+    const limits = { maxSendBytes: 10 * 1024 * 1024 }
+    const listener = await listenGrpc('127.0.0.1:0', agent.options, { implementation: server, limits })
+    t.after(() => listener.close())
+    const target = `grpc://127.0.0.1:${listener.port}`
+    const connection = await dial(target, {}, { implementation: dialer, limits })
+    const chunk = eventOf('request-body-chunk', 'c-1') as BodyChunkEvent
+    const { outcome } = ask(connection, { ...chunk, data: Buffer.alloc(bytes, 7) })
+    const { decision } = await soon('the reply', outcome, 15_000)
+    assert.equal((agent.events[0] as BodyChunkEvent).data.length, bytes)
+    assert.equal(decision.kind === 'block' && decision.body?.length, bytes)
+    await connection.close()
+  })
+}
+
+test('a configuration is not told to a server whose certificate nobody vouches for', async (t) => {
+  const { ca, server, stranger } = certificates()
+  let heard = 0
+  const impostor = createTlsServer({ ...stranger, ALPNProtocols: ['h2'] }, (socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', (bytes: Buffer) => {
+        heard += bytes.length
+      })
+  })
+  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve))
+  t.after(() => impostor.close())
+  const { port } = impostor.address() as AddressInfo
+  const config = { key: 's3cr3t' }
+  for (const tls of [{ ca }, { ca, serverName: 'localhost' }]) {
+    const error = await failureOf(() => dial(`grpcs://127.0.0.1:${port}`, { config }, { tls }))
+    assert.equal(error.code, 'UNAVAILABLE')
+  }
+  assert.equal(heard, 0, 'nothing was said inside the encryption')
+  const agent = new ScriptedAgent()
+  const listener = await listenGrpc('grpcs://127.0.0.1:0', agent.options, { tls: server })
+  t.after(() => listener.close())
+  const connection = await dial(`grpcs://localhost:${listener.port}`, { config }, { tls: { ca } })
+  assert.deepEqual(agent.configurations[0]?.config, config)
+  await connection.close()
 })

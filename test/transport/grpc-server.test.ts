@@ -14,6 +14,7 @@ import { endWithMessage } from '../../src/transport/grpc/respond.ts'
 import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import type { ProxyCodec } from '../../src/wire/codec.ts'
 import { grpcProxyCodec } from '../../src/wire/grpc/proxy-codec.ts'
+import { AgentControl } from '../../src/wire/grpc/service.ts'
 import { eventOf, requestHeaders } from '../conformance/support/sample-events.ts'
 import { ScriptedAgent } from '../conformance/support/scripted-agent.ts'
 import { eventually } from '../support/eventually.ts'
@@ -298,4 +299,26 @@ test('other services share the port', async (t) => {
   assert.deepEqual(call.received, framed)
   const stream = new Call(session, `${SERVICE}/ProcessStream`)
   await eventually('the headers', () => stream.headers !== undefined)
+})
+
+test('what a caller of ControlStream asks is never accepted unseen: nothing but the end is answered', async (t) => {
+  const agent = new ScriptedAgent()
+  agent.capabilities = {
+    ...agent.capabilities,
+    features: { ...agent.capabilities.features, metricsExport: true },
+    health: { ...agent.capabilities.health, reportIntervalMs: 0 },
+  }
+  const session = await served(t, agent)
+  const call = new Call(session, `${SERVICE}/ControlStream`)
+  const asks = AgentControl.encode({ config_update: { request_id: 'u-1', request_reload: {} } })
+  const prefix = Buffer.from([0, 0, 0, 0, asks.length])
+  call.stream.write(Buffer.concat([prefix, asks]))
+  const other = new Call(session, `${SERVICE}/ProcessStream`)
+  other.stream.write(bytesOf(handshake, ping))
+  await eventually('the agent serves beside it', () => other.received.length > 20)
+  call.stream.end()
+  await eventually('the status', () => call.status !== undefined)
+  assert.equal(call.status, '0')
+  assert.equal(call.received.length, 0)
+  assert.equal(agent.configurations.length, 0)
 })

@@ -77,18 +77,6 @@ const REFUSALS: readonly [title: string, answer: Buffer, code: string, message: 
     'PERMISSION_DENIED',
     /go away/,
   ],
-  [
-    'an agent of another version is refused',
-    frame(0x02, { protocol_version: 3, capabilities: CAPABILITIES, success: true }),
-    'PROTOCOL_ERROR',
-    /version 3/,
-  ],
-  [
-    'an encoding that was not offered is refused',
-    frame(0x02, { protocol_version: 2, capabilities: CAPABILITIES, success: true, encoding: 'msgpack' }),
-    'PROTOCOL_ERROR',
-    /msgpack/,
-  ],
   ['a reply before the handshake is refused', allow('c-1'), 'PROTOCOL_ERROR', /before its handshake/],
   ['a registration instead of a handshake is refused', frame(0x01, registration()), 'PROTOCOL_ERROR', /turn/],
   ['a handshake that is not JSON is refused', frame(0x02, Buffer.from('{oops')), 'PROTOCOL_ERROR', /./],
@@ -97,19 +85,27 @@ const REFUSALS: readonly [title: string, answer: Buffer, code: string, message: 
   ['an agent of HTTP is refused', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'PROTOCOL_ERROR', /./],
 ]
 
-for (const [title, answer, code, message] of REFUSALS) {
-  test(title, async (t) => {
-    let isGone = false
-    const path = await rawServer(t, (socket) => {
-      socket.resume().once('end', () => (isGone = true))
-      socket.write(answer)
-    })
-    const error = await failureOf(() => dial(path))
-    assert.equal(error.code, code)
-    assert.match(error.message, message)
-    await eventually('the socket is closed', () => isGone)
+async function assertRefused(t: TestContext, answer: Buffer, code: string, message: RegExp): Promise<void> {
+  let isGone = false
+  const path = await rawServer(t, (socket) => {
+    socket.resume().once('end', () => (isGone = true))
+    socket.write(answer)
   })
+  const error = await failureOf(() => dial(path))
+  assert.equal(error.code, code)
+  assert.match(error.message, message)
+  await eventually('the socket is closed', () => isGone)
 }
+
+for (const [title, answer, code, message] of REFUSALS)
+  test(title, (t) => assertRefused(t, answer, code, message))
+
+test('an agent that chooses a version or an encoding that was not offered is refused', async (t) => {
+  const answer = { protocol_version: 2, capabilities: CAPABILITIES, success: true }
+  const version = frame(0x02, { ...answer, protocol_version: 3 })
+  await assertRefused(t, version, 'PROTOCOL_ERROR', /version 3/)
+  await assertRefused(t, frame(0x02, { ...answer, encoding: 'msgpack' }), 'PROTOCOL_ERROR', /msgpack/)
+})
 
 test('an agent that hangs up before or inside its handshake is unavailable or broken', async (t) => {
   const early = await rawServer(t, (socket) => socket.destroy())

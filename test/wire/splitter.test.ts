@@ -183,3 +183,30 @@ test('what is too large to send throws, nothing is written, and the writer goes 
     assert.equal(agentHears(pair.agent(), bytes).length, 2)
   }
 })
+
+test('the largest frame that is written is the largest that is read, to the byte', () => {
+  const frameOf = (dataBytes: number): Buffer => {
+    const proxy = udsProxyCodec()
+    proxy.useEncoding('msgpack', true)
+    return written((out) =>
+      proxy.writeEvent(
+        {
+          kind: 'request-body-chunk',
+          correlationId: 'c1',
+          data: Buffer.alloc(dataBytes),
+          isLast: true,
+          chunkIndex: 0,
+          bytesTransferred: 70_000,
+        },
+        out,
+      ),
+    )
+  }
+  const around = frameOf(70_000).length - 70_000
+  const largest = frameOf(4 + 16_777_216 - around)
+  assert.equal(largest.readUInt32BE(0), 16_777_216)
+  const agent = udsAgentCodec()
+  agent.useEncoding('msgpack')
+  assert.equal(agentHears(agent, largest)[0]![0], 'event')
+  assert.throws(() => frameOf(4 + 16_777_217 - around), code('TOO_LARGE'))
+})

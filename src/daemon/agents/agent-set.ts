@@ -4,6 +4,7 @@ import type { PoolSurroundings } from '../../pool/pool-options.ts'
 import { Registry } from '../../pool/registry.ts'
 import type { ChainAgent } from '../../proxy/agent-policy.ts'
 import type { AgentConfig } from '../config/config.ts'
+import { configVersion } from './config-version.ts'
 import { newPool } from './new-pool.ts'
 import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
 
@@ -130,12 +131,10 @@ export class AgentSet {
     return { policy: policyOf(config), pool }
   }
 
-  /** Resolves when every agent has a connection, or after `timeoutMs`. */
-  async whenReady(timeoutMs: number): Promise<void> {
-    await this.#within(
-      timeoutMs,
-      Array.from(this.registry, (pool) => pool.whenReady),
-    )
+  /** Resolves when every agent has a connection, after `timeoutMs`, or when `ending` is aborted. */
+  async whenReady(timeoutMs: number, ending?: AbortSignal): Promise<void> {
+    const ready = Array.from(this.registry, (pool) => pool.whenReady)
+    await this.#within(timeoutMs, ready, ending)
   }
 
   #commit(entries: ReadonlyMap<string, AgentEntry>, isUnused: () => boolean): void {
@@ -173,13 +172,21 @@ export class AgentSet {
     return this.#around.clock.now() + this.drainTimeoutMs
   }
 
-  async #within(timeoutMs: number, promises: readonly Promise<unknown>[]): Promise<void> {
+  async #within(
+    timeoutMs: number,
+    promises: readonly Promise<unknown>[],
+    ending?: AbortSignal,
+  ): Promise<void> {
+    if (ending?.aborted === true) return
     await new Promise<void>((resolve) => {
-      const timer = this.#around.clock.setTimer(timeoutMs, resolve)
-      void Promise.all(promises).then(() => {
+      const done = (): void => {
         timer.cancel()
+        ending?.removeEventListener('abort', done)
         resolve()
-      })
+      }
+      const timer = this.#around.clock.setTimer(timeoutMs, done)
+      ending?.addEventListener('abort', done)
+      void Promise.all(promises).then(done)
     })
   }
 }
@@ -187,5 +194,6 @@ export class AgentSet {
 /** Tells a pool that stays what changed about its agent. */
 function adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
   if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
-  if (JSON.stringify(old.config) !== JSON.stringify(config.config)) pool.pushConfig(config.config)
+  const version = configVersion(config.config)
+  if (configVersion(old.config) !== version) pool.pushConfig(config.config, version)
 }

@@ -2,6 +2,7 @@ import { makePool } from '../../pool/make-pool.ts'
 import type { ManagedPool } from '../../pool/managed-pool.ts'
 import type { PoolSurroundings } from '../../pool/pool-options.ts'
 import type { AgentConfig } from '../config/config.ts'
+import { configVersion } from './config-version.ts'
 import { agentDialer } from './dialer.ts'
 import { poolSettingsOf } from './settings.ts'
 
@@ -18,7 +19,7 @@ export function newPool(
     agent: agent.name,
     settings: poolSettingsOf(agent),
     around,
-    config: { config: agent.config, version: undefined },
+    config: { config: agent.config, version: configVersion(agent.config) },
     nextDialer:
       origin.kind === 'dialed'
         ? (setup) => agentDialer(agent, origin, setup, around.clock, rotation)

@@ -11,6 +11,7 @@ export function poolSettingsOf(agent: AgentConfig): PoolSettings {
     connections: connectionsOf(agent),
     strategy: agent.balance,
     maxConcurrentPerConnection: agent.maxConcurrentPerConnection,
+    maxBurst: agent.maxBurst,
     maxWaiters: agent.maxWaiters,
     reconnect: agent.reconnect,
     dialTimeoutMs: agent.connectTimeoutMs + DIAL_SLACK_MS,

@@ -81,6 +81,12 @@ const body = section(
       ['reject', 'skip'],
       'A body over maxBytes: refuse with 413, or pass the rest on unseen (counted as a bypass). Default reject.',
     ).optional(),
+    aheadBytes: count(
+      0,
+      16_777_216,
+      262_144,
+      'Bytes of one body that may be asked about beyond the piece whose verdict is awaited; 0: one piece at a time. Default 262,144.',
+    ).optional(),
   },
   'How bodies are shown to the agent.',
 )
@@ -199,6 +205,12 @@ export const sharedShape = {
     32_768,
     100,
     'Events at once on one connection; an agent may announce less. Default 100.',
+  ).optional(),
+  maxBurst: count(
+    1,
+    1000,
+    32,
+    'Events of one moment that may follow each other onto one connection and then leave in one write. 1: each event is balanced by itself. Default 32.',
   ).optional(),
   queue: queue.optional(),
   breaker: breaker.optional(),

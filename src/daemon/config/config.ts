@@ -102,6 +102,7 @@ export interface AgentConfig {
   /** Undefined: never. */
   readonly hedgeAfterMs: number | undefined
   readonly maxConcurrentPerConnection: number
+  readonly maxBurst: number
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
   readonly reconnect: BackoffOptions
@@ -126,6 +127,8 @@ export interface BodyConfig {
   /** Bytes. */
   readonly maxBytes: number
   readonly onTooLarge: 'reject' | 'skip'
+  /** Bytes that may be asked about beyond the piece whose verdict is awaited. */
+  readonly aheadBytes: number
 }
 
 export interface RouteConfig {

@@ -106,6 +106,7 @@ export function resolveConfig(
       flowWaitMs: agent.flowWaitMs ?? shared.flowWaitMs ?? 100,
       maxConcurrentPerConnection:
         agent.maxConcurrentPerConnection ?? shared.maxConcurrentPerConnection ?? 100,
+      maxBurst: agent.maxBurst ?? shared.maxBurst ?? 32,
       maxWaiters: agent.queue?.maxWaiters ?? shared.queue?.maxWaiters ?? 1000,
       breaker: defined({ ...shared.breaker, ...agent.breaker }),
       reconnect: defined({ ...shared.reconnect, ...agent.reconnect }),
@@ -122,6 +123,7 @@ export function resolveConfig(
         mode: agent.body?.mode ?? shared.body?.mode ?? 'stream',
         maxBytes: agent.body?.maxBytes ?? shared.body?.maxBytes ?? 1_048_576,
         onTooLarge: agent.body?.onTooLarge ?? shared.body?.onTooLarge ?? 'reject',
+        aheadBytes: agent.body?.aheadBytes ?? shared.body?.aheadBytes ?? 262_144,
       },
       limits: limitsOf(agent, shared).map(limitRule),
       onLimit: agent.onLimit ?? shared.onLimit ?? 'deny',

@@ -23,9 +23,10 @@ import type {
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
 import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
+import { refusalNotice } from '../configuration-refusal.ts'
 import type { TransportName } from '../connection.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
-import { chooseEncoding } from './encoding-choice.ts'
+import { chooseEncoding, OUR_PROXY_ID } from './encoding-choice.ts'
 
 /** Bytes a handshake may have: it can carry a whole configuration. */
 const MAX_GREETING_BYTES = 1024 * 1024
@@ -81,6 +82,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   #proxyVersion = ''
   /** What arrived behind a configuration that is still being applied; undefined: none is. */
   #behindConfigure: (() => void)[] | undefined
+  #hasKept = false
 
   constructor(
     channel: ByteChannel,
@@ -182,6 +184,25 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
       return
     }
     if (this.#state === 'open' && !this.#out.isWritable) this.#channel.pause()
+  }
+
+  /** For handlers: the data of an event is still in use when they return. */
+  keepData(): void {
+    this.#hasKept = true
+  }
+
+  hasKept(): boolean {
+    const hasKept = this.#hasKept
+    this.#hasKept = false
+    return hasKept
+  }
+
+  heldBytes(): number {
+    return this.#reader.bufferedBytes
+  }
+
+  moveHeld(to: Buffer): number {
+    return this.#reader.moveHeld(to)
   }
 
   onEnd(reason: WeirError | undefined): void {
@@ -297,12 +318,16 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   /** Reading goes on, so that a proxy that leaves is noticed, but not without bound. */
   #postpone(handle: () => void): void {
     this.#behindConfigure!.push(handle)
+    this.#hasKept = true
     if (this.#behindConfigure!.length >= MAX_POSTPONED) this.#channel.pause()
   }
 
   #configured(event: ConfigureEvent, refusal: WeirError | undefined): void {
     if (this.#state === 'closed') return
     if (this.#traits.configureAck === 'reply') this.reply(acknowledgement(event.correlationId, refusal))
+    else if (refusal !== undefined && !event.isInitial && this.#proxyId === OUR_PROXY_ID)
+      /* Ending the stream, the protocol's one refusal here, would lose every event that is in hand. */
+      this.sendConfigUpdate(refusalNotice(refusal.message))
     else if (refusal !== undefined) {
       this.#shut(new WeirError('PERMISSION_DENIED', refusal.message, { cause: refusal }))
       return

@@ -65,13 +65,24 @@ async function awaitPong(
   configuration: Configuration,
   correlationId: string,
 ): Promise<void> {
+  connection.refusable ??= []
+  const { refusable } = connection
+  let refuse!: (reason: string) => void
+  const refused = new Promise<string>((resolve) => {
+    refuse = resolve
+  })
   connection.write((codec, out) => codec.writeEvent(eventOf(configuration, correlationId), out))
+  refusable.push(refuse)
   try {
-    await connection.ping(configuration.timeoutMs)
+    const reason = await Promise.race([connection.ping(configuration.timeoutMs), refused])
+    if (typeof reason === 'string') throw refusal(connection.peer, reason)
   } catch (error) {
     if (connection.hasPeerEnded) throw refusal(connection.peer, connection.closedBy?.message ?? '')
-    if (!connection.isClosed) throw unacknowledged(connection.peer, configuration.timeoutMs)
-    throw error
+    if (connection.isClosed || WeirError.from(error).code !== 'TIMEOUT') throw error
+    throw unacknowledged(connection.peer, configuration.timeoutMs)
+  } finally {
+    const at = refusable.indexOf(refuse)
+    if (at >= 0) refusable.splice(at, 1)
   }
 }
 

@@ -22,6 +22,7 @@ import type {
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
 import { ChannelEnd } from '../channel/channel-end.ts'
 import { type DrainListener, TickWriter } from '../channel/tick-writer.ts'
+import { refusalReason } from '../configuration-refusal.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
@@ -64,6 +65,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   readonly #codec: ProxyCodec
   readonly #reader: MessageReader
   readonly #out: TickWriter
+  /** Configurations that wait for their pong, oldest first: each takes the reason of its refusal. */
+  refusable: ((reason: string) => void)[] | undefined
   readonly #clock: Clock
   /** Made when needed, as what an idle connection holds is held thousands of times. */
   #pendings: PendingTable | undefined
@@ -124,6 +127,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
 
   get isWritable(): boolean {
     return this.#closedBy === undefined && this.#out.isWritable
+  }
+
+  get isGathering(): boolean {
+    return this.#out.isGathering
   }
 
   get pendingCount(): number {
@@ -304,7 +311,10 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onConfigUpdate(request: ConfigUpdateRequest): void {
-    if (this.#isOpen()) this.#observer.onConfigUpdate(request)
+    if (!this.#isOpen()) return
+    const reason = refusalReason(request)
+    if (reason === undefined) this.#observer.onConfigUpdate(request)
+    else this.refusable?.shift()?.(reason)
   }
 
   onFlow(signal: FlowSignal): void {

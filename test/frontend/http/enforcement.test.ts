@@ -166,7 +166,8 @@ const CELLS: readonly Cell[] = [
 ]
 
 for (const [phase, plan] of PHASES) {
-  test(`refused in ${phase}${plan === undefined ? '' : `, ${plan.mode}`}`, async (t) => {
+  const where = plan === undefined ? phase : `${phase}, ${plan.mode}`
+  test(`every decision is carried out in ${where}, and what is refused does not pass`, async (t) => {
     let current: Partial<Verdict> = {}
     let upstreamRequests = 0
     const { origin, dispatcher } = await rig(t, {

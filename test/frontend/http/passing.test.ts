@@ -82,6 +82,23 @@ test('header bytes above ASCII reach the upstream and the client as they are', a
   assert.match(text, /x-back: \xe4\xf6\xfc\xff\r\n/)
 })
 
+test('agents see header bytes above ASCII, in requests and responses, one character for each byte', async (t) => {
+  const { port, dispatcher } = await rig(t, {
+    upstream: (_, response) => {
+      response.writeHead(200, ['X-Back', '\xfe\xe4'])
+      response.end()
+    },
+    chain: { wants: ['request-headers', 'response-headers'] },
+  })
+  const bytes = '\x80\xe4\xc3\xa4\xff <script>'
+  await raw(
+    port,
+    Buffer.from(`GET / HTTP/1.1\r\nHost: h\r\nX-Bytes: ${bytes}\r\nConnection: close\r\n\r\n`, 'latin1'),
+  )
+  assert.deepEqual(valuesOf(dispatcher.of('request-headers')[0]!.headers, 'x-bytes'), [bytes])
+  assert.deepEqual(valuesOf(dispatcher.of('response-headers')[0]!.headers, 'x-back'), ['\xfe\xe4'])
+})
+
 test('both bodies stream: the first bytes arrive before the last are sent', async (t) => {
   const { port } = await rig(t, {
     upstream: (request, response) => {

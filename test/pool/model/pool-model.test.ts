@@ -94,7 +94,13 @@ const steps: fc.Arbitrary<Step>[] = [
         world.pool.withdraw(waiting.waiter)
       }),
   ),
-  index.map((n) => new Step(`fail ${n}`, (world) => at(world.alive, n)?.fake.transitionTo('closed'))),
+  index.map(
+    (n) =>
+      new Step(`fail ${n}`, (world) => {
+        const connection = at(world.alive, n)
+        if (connection !== undefined) world.fail(connection)
+      }),
+  ),
   fc.tuple(index, fc.boolean()).map(
     ([n, pauses]) =>
       new Step(`${pauses ? 'pause' : 'resume'} ${n}`, (world) => {
@@ -140,17 +146,10 @@ const steps: fc.Arbitrary<Step>[] = [
         else dial?.fail()
       }),
   ),
-  fc.constantFrom(10, 500, 3000, 20_000).map(
-    (ms) =>
-      new Step(`${ms} ms pass`, (world) => {
-        world.clock.advance(ms)
-        world.pool.visit(world.clock.now())
-      }),
-  ),
+  fc.constantFrom(10, 500, 3000, 20_000).map((ms) => new Step(`${ms} ms pass`, (world) => world.pass(ms))),
   fc.constant(
     new Step('drain', (world) => {
-      void world.pool.drain(world.clock.now() + 5000)
-      world.isDraining = true
+      void world.drain(5000)
     }),
   ),
 ]

@@ -8,12 +8,21 @@ import type { PooledConnection } from '../../../src/pool/pooled-connection.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { type FakeConnection, FakeDialer, settled } from '../../support/fake-connection.ts'
 import { hints, NotingWaiter } from '../../support/pool-fixture.ts'
+import { Departures } from './departures.ts'
 
 /** What the model knows of one connection: only facts that the test itself brought about. */
 export interface ModelConnection {
   readonly fake: FakeConnection
   readonly pooled: PooledConnection
   inFlight: number
+  /** Leases so far. */
+  uses: number
+  /** Clock milliseconds. */
+  readonly bornAt: number
+  /** Clock milliseconds since which nothing is in flight. */
+  idleSince: number
+  /** The test itself broke it, or the pool's closing of it was checked. */
+  isAccountedFor: boolean
   isPaused: boolean
   /** Request -> instant its pause lapses by itself. */
   readonly pausedBodies: Map<string, number>
@@ -45,11 +54,13 @@ export class World {
   readonly target: number
   readonly limit: number
   readonly maxWaiters: number
+  readonly departures: Departures
   readonly known = new Map<number, ModelConnection>()
   readonly waiters: Waiting[] = []
   readonly leases: Lease[] = []
   isDraining = false
   #order = 0
+  #wasVisited = false
 
   constructor(
     options: PoolOptions & { connections: number; maxConcurrentPerConnection: number; maxWaiters: number },
@@ -65,6 +76,16 @@ export class World {
       breaker: { ...never, failureShare: 2 },
       health: { ...never, degradeBelow: -1, ejectBelow: -1, stallMs: Number.POSITIVE_INFINITY },
     })
+    this.departures = new Departures(
+      {
+        maxAgeMs: settings.maxConnectionAgeMs,
+        maxUses: settings.maxConnectionUses,
+        lingerMs: settings.retireLingerMs,
+        timeoutMs: settings.retireTimeoutMs,
+      },
+      this.clock,
+      this.dialer,
+    )
     const around = { clock: this.clock, random: seededRandom(3), probe: {} }
     this.pool = new ConnectionPool({ agent: 'waf', settings, around, nextDialer: () => this.dialer })
     this.pool.start()
@@ -80,16 +101,21 @@ export class World {
     for (const fake of this.dialer.connections) {
       if (this.known.has(fake.id)) continue
       const pooled = this.pool.find(fake.id)
-      if (pooled !== undefined)
-        this.known.set(fake.id, {
-          fake,
-          pooled,
-          inFlight: 0,
-          isPaused: false,
-          pausedBodies: new Map(),
-          windowBytes: Number.POSITIVE_INFINITY,
-          bodyBytes: 0,
-        })
+      if (pooled === undefined) continue
+      const now = this.clock.now()
+      this.known.set(fake.id, {
+        fake,
+        pooled,
+        inFlight: 0,
+        uses: 0,
+        bornAt: now,
+        idleSince: now,
+        isAccountedFor: false,
+        isPaused: false,
+        pausedBodies: new Map(),
+        windowBytes: Number.POSITIVE_INFINITY,
+        bodyBytes: 0,
+      })
     }
   }
 
@@ -98,7 +124,28 @@ export class World {
   }
 
   isRetiring(connection: ModelConnection): boolean {
-    return this.pool.find(connection.fake.id)?.stage !== 'ready'
+    return this.departures.isLeaving(connection, this.pool.find(connection.fake.id)?.stage)
+  }
+
+  /** The agent or the network ends a connection. */
+  fail(connection: ModelConnection): void {
+    connection.isAccountedFor = true
+    connection.fake.transitionTo('closed')
+  }
+
+  pass(ms: number): void {
+    this.clock.advance(ms)
+    this.pool.visit(this.clock.now())
+    this.#wasVisited = true
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    const deadlineAt = this.clock.now() + deadlineMs
+    const drained = this.pool.drain(deadlineAt)
+    /* Asked for again, it is the same drain: the first deadline holds. */
+    if (!this.isDraining) this.departures.drain(deadlineAt)
+    this.isDraining = true
+    return drained
   }
 
   canTakeNew(connection: ModelConnection): boolean {
@@ -135,7 +182,7 @@ export class World {
   expectedPinned(wishes: LeaseHints): Refusal | ModelConnection[] {
     const { pinnedTo } = wishes
     const connection = this.known.get(pinnedTo)
-    if (connection === undefined || this.pool.find(pinnedTo) === undefined) return 'affinity-lost'
+    if (connection === undefined || connection.fake.isClosed) return 'affinity-lost'
     if (connection.isPaused) return 'paused'
     const held = this.heldBack(connection, wishes)
     if (held !== undefined) return held
@@ -159,6 +206,7 @@ export class World {
     const connection = this.known.get(on.id)!
     assert.equal(connection.fake.isClosed, false, 'a dead connection was leased')
     connection.inFlight++
+    connection.uses++
     assert.ok(connection.inFlight <= this.limit, 'a full connection was leased')
     connection.bodyBytes += wishes.bodyBytes ?? 0
     this.leases.push({ on, wishes })
@@ -205,7 +253,7 @@ export class World {
   release(lease: Lease, how: LeaseOutcome): void {
     this.leases.splice(this.leases.indexOf(lease), 1)
     const connection = this.known.get(lease.on.id)!
-    connection.inFlight--
+    if (--connection.inFlight === 0) connection.idleSince = this.clock.now()
     connection.bodyBytes -= lease.wishes.bodyBytes ?? 0
     lease.on.release(how, 1, lease.wishes)
   }
@@ -224,7 +272,13 @@ export class World {
       this.leases.length,
       [...this.known.values()].reduce((sum, { inFlight }) => sum + inFlight, 0),
     )
-    const retiring = this.alive.some((connection) => this.isRetiring(connection))
+    const retiring = this.alive.filter((connection) => this.isRetiring(connection)).length > 0
+    const closed = [...this.known.values()].filter(
+      ({ fake, isAccountedFor }) => fake.isClosed && !isAccountedFor,
+    )
+    this.departures.check(this.alive, closed, this.#wasVisited)
+    for (const connection of closed) connection.isAccountedFor = true
+    this.#wasVisited = false
     assert.ok(
       total <= this.target + (retiring ? 1 : 0),
       `${total} connections for a target of ${this.target}`,
@@ -238,8 +292,7 @@ export class World {
 
   /** Everything comes back to nothing. */
   async end(): Promise<void> {
-    const drained = this.pool.drain(this.clock.now() + 1000)
-    this.isDraining = true
+    const drained = this.drain(1000)
     assert.equal(this.waiting.length, 0, 'a drain left a waiter without answer')
     this.clock.advance(6000)
     await drained

@@ -1,0 +1,42 @@
+import type { LeaseHints } from './lease.ts'
+import type { LiveConnection } from './live-connection.ts'
+
+/**
+ * Longest last reply time of a connection that takes bursts, milliseconds. Many agents work on the events of one
+ * connection one after the other: a burst makes its last event wait for all before it, which must not be felt.
+ */
+const MAX_REPLY_MS = 10
+
+/**
+ * Keeps the events of one tick together. Answers arrive many at once, and so do the next events: spread over all
+ * connections each would need a write of its own, and the agent a read. Figures are in bench/README.md.
+ *
+ * A burst is one turn of the strategy, so shares of traffic stay what they are. Callers with a session key or a
+ * connection to avoid are no part of it.
+ */
+export class Burst {
+  readonly #max: number
+  #live: LiveConnection | undefined
+  #length = 0
+
+  /** `max`: events per burst, >= 1. */
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** The connection that the event before went to, while more may follow it there in the same write. */
+  follow({ sessionKey, avoid }: LeaseHints): LiveConnection | undefined {
+    const live = this.#live
+    if (live === undefined || this.#length >= this.#max || !live.connection.isGathering) return undefined
+    if (sessionKey !== undefined || avoid === live.id) return undefined
+    if (live.lastReplyMs > MAX_REPLY_MS || !live.isAvailable) return undefined
+    this.#length++
+    return live
+  }
+
+  /** The strategy chose this one. */
+  begin(live: LiveConnection | undefined): void {
+    this.#live = live
+    this.#length = 1
+  }
+}
