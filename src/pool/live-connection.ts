@@ -70,10 +70,10 @@ export interface Terms {
 }
 
 /**
- * `ready`: may be picked. `retiring`: serves only requests that already have events on it. `gone`: carries
- * nothing.
+ * `configuring`: has not acknowledged its configuration and carries nothing yet. `ready`: may be picked. `retiring`:
+ * serves only requests that already have events on it. `gone`: carries nothing.
  */
-export type Stage = 'ready' | 'retiring' | 'gone'
+export type Stage = 'configuring' | 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
@@ -120,11 +120,19 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   #isEjected = false
   #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
-  #stage: Stage = 'ready'
+  #stage: Stage
   #farewell: Farewell | undefined
 
-  constructor(owner: ConnectionOwner, connection: Connection, origin: Origin, health: Health) {
+  /** `isHeld`: nothing may go there before {@link enter}. */
+  constructor(
+    owner: ConnectionOwner,
+    connection: Connection,
+    origin: Origin,
+    health: Health,
+    isHeld: boolean,
+  ) {
     this.#owner = owner
+    this.#stage = isHeld ? 'configuring' : 'ready'
     this.id = connection.id
     this.connection = connection
     this.origin = origin
@@ -325,9 +333,15 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#farewell?.onIdle()
   }
 
+  /** It took its configuration, or has been waited for long enough. False when it is leaving or gone already. */
+  enter(): boolean {
+    if (this.#stage === 'configuring') this.#stage = 'ready'
+    return this.#stage === 'ready'
+  }
+
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
   retire(deadlineAt: number, lingerMs: number): Promise<void> {
-    if (this.#stage === 'ready') this.#stage = 'retiring'
+    if (this.#stage === 'ready' || this.#stage === 'configuring') this.#stage = 'retiring'
     if (this.#farewell !== undefined) this.#farewell.hasten(deadlineAt, lingerMs)
     else if (this.#stage === 'gone') return Promise.resolve()
     else this.#farewell = new Farewell(this.#owner.clock, this, deadlineAt, lingerMs)
@@ -408,7 +422,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   #end(reason: WeirError): void {
     if (this.#stage === 'gone') return
-    this.wasReady = this.#stage === 'ready'
+    this.wasReady = this.#stage !== 'retiring'
     this.#stage = 'gone'
     this.health.close()
     this.#farewell?.onGone()
