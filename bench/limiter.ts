@@ -57,7 +57,7 @@ async function withFile<T>(work: (limitStore: SqliteLimitStore) => Promise<T>): 
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const store = await Store.open({ path: join(folder, 'weir.db'), maxPending: 1_000_000 })
   try {
-    return await work(await SqliteLimitStore.open(store, systemClock))
+    return await work(new SqliteLimitStore(store, systemClock))
   } finally {
     await store.close()
     rmSync(folder, { recursive: true, force: true })

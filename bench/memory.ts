@@ -1,94 +1,154 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { DEFAULT_FEATURES, DEFAULT_HEALTH_REPORTING, DEFAULT_LIMITS } from '../src/core/agent-messages.ts'
+import { WeirError } from '../src/core/errors.ts'
+import { plainAllow } from '../src/core/reply.ts'
+import type { AgentEndOptions } from '../src/transport/proxy-link.ts'
+import { dialReverse } from '../src/transport/reverse/reverse-dialer.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
-import { ByteWriter } from '../src/wire/byte-writer.ts'
-import { udsAgentCodec } from '../src/wire/uds/agent-codec.ts'
 import { program, udsAgent } from './harness/agents.ts'
 import { openLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
+import { interleave, median, pairedRatio } from './harness/statistics.ts'
 import { HANDSHAKE, weirSide } from './harness/weir-side.ts'
 
 const EVENTS_PER_SECOND = 5000
 /** Seconds of the soak; the goal speaks of an hour: WEIR_BENCH_SOAK_S=3600. */
 const SOAK_SECONDS = Number(process.env['WEIR_BENCH_SOAK_S'] ?? 120)
 
+/** Beside a bare socket, what an idle connection may cost. */
+const IDLE_GOAL = 2
+
 /** What an idle reverse connection costs beside a bare socket, and whether the heap grows under a steady load. */
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
-  const connections = quick ? 100 : 3000
-  const bare = await bytesPerConnection('bare', connections)
-  const weir = await bytesPerConnection('weir', connections)
-  const detail = { 'weir bytes': weir, 'bare bytes': bare }
-  const rows: Row[] = [row('idle reverse connection', weir / bare, 2, detail, true)]
+  const rows = await idleRows(quick)
   rows.push(await soak(quick ? 2 : SOAK_SECONDS))
   return { bench: 'memory', rows }
 }
 
-async function bytesPerConnection(kind: 'bare' | 'weir', connections: number): Promise<number> {
+/** Bytes per connection. */
+interface Cost {
+  /** On the JavaScript heap, buffers included. */
+  readonly heap: number
+  /** Of all memory of the process, native parts of sockets included; the kernel's own are not. */
+  readonly process: number
+}
+
+/*
+ * Two readings, each with its row. The heap alone is exact and the stricter one, as half of what a bare socket costs
+ * lies outside of it; what an operator pays is the process. `fresh` connections only registered; `rested` ones
+ * carried an event before, and then a heartbeat.
+ */
+async function idleRows(quick: boolean): Promise<Row[]> {
+  const connections = quick ? 100 : 8000
+  const results = await interleave(quick ? 1 : 3, {
+    bare: () => costs('bare', connections),
+    weir: () => costs('weir', connections),
+  })
+  return (['fresh', 'rested'] as const).flatMap((when) =>
+    (['heap', 'process'] as const).map((what) => {
+      const [weir, bare] = [results['weir']!, results['bare']!].map((all) =>
+        all.map((one) => one[when][what]),
+      )
+      const detail = { 'weir bytes': median(weir!), 'bare bytes': median(bare!), connections }
+      return row(
+        `idle reverse connection, ${when}: ${what}`,
+        pairedRatio(weir!, bare!),
+        IDLE_GOAL,
+        detail,
+        true,
+      )
+    }),
+  )
+}
+
+/**
+ * What each of `connections` more costs once half as many are there: pools of buffers, compiled code and the heap's
+ * own reserve have grown by then.
+ */
+async function costs(kind: 'bare' | 'weir', connections: number): Promise<Record<'fresh' | 'rested', Cost>> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const path = join(folder, 'idle.sock')
   const host = new BenchProcess(process.execPath, ['--expose-gc', program('idle-host'), kind, path])
   await host.line(/^ready$/)
-  const warm = await open(kind, path, 50)
-  const before = await used(host, 50)
-  const sockets = await open(kind, path, connections)
-  const after = await used(host, 50 + connections)
-  for (const socket of [...warm, ...sockets]) socket.destroy()
+  const closers = await open(kind, path, connections / 2)
+  const before = { fresh: await used(host, connections / 2), rested: await usedAfterWork(host) }
+  closers.push(...(await open(kind, path, connections)))
+  const after = { fresh: await used(host, connections * 1.5), rested: await usedAfterWork(host) }
+  for (const close of closers) close()
   await host.stop()
   rmSync(folder, { recursive: true, force: true })
-  return (after - before) / connections
+  const each = (when: 'fresh' | 'rested'): Cost => ({
+    heap: (after[when].heap - before[when].heap) / connections,
+    process: (after[when].process - before[when].process) / connections,
+  })
+  return { fresh: each('fresh'), rested: each('rested') }
 }
 
-async function used(host: BenchProcess, connections: number): Promise<number> {
+async function used(host: BenchProcess, connections = 0): Promise<Cost> {
   for (let attempt = 0; attempt < 100; attempt++) {
-    host.forget()
-    host.tell('')
-    const [, bytes, , count] = await host.line(/^used (\d+) (\d+) (\d+)$/)
-    if (Number(count) >= connections) return Number(bytes)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    const [, heap, rss, count] = await told(host, 'used', /^used (\d+) (\d+) (\d+)$/)
+    if (Number(count) >= connections) return { heap: Number(heap), process: Number(rss) }
   }
   throw new Error(`fewer than ${connections} connections came up`)
 }
 
-async function open(kind: 'bare' | 'weir', path: string, count: number): Promise<Socket[]> {
-  const sockets: Socket[] = []
-  for (let n = 0; n < count; n++) {
-    const socket = connect(path)
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    if (kind === 'weir') {
-      socket.write(registration())
-      await new Promise((resolve) => socket.once('data', resolve))
-    }
-    sockets.push(socket)
-  }
-  return sockets
+async function usedAfterWork(host: BenchProcess): Promise<Cost> {
+  await told(host, 'work', /^done$/)
+  await told(host, 'rest', /^done$/)
+  return used(host)
 }
 
-function registration(): Buffer {
-  const out = new ByteWriter()
-  udsAgentCodec().writeRegistration(
-    {
-      protocolVersion: 2,
-      agentId: 'idle',
-      capabilities: {
-        protocolVersion: 2,
-        agentId: 'idle',
-        name: 'idle',
-        version: '1',
-        supportedEvents: ['request-headers'],
-        features: DEFAULT_FEATURES,
-        limits: DEFAULT_LIMITS,
-        health: DEFAULT_HEALTH_REPORTING,
-      },
+function told(host: BenchProcess, command: string, answer: RegExp): Promise<RegExpExecArray> {
+  host.forget()
+  host.tell(command)
+  return host.line(answer, 60_000)
+}
+
+/** Opens connections that answer whatever the host asks; returns what closes each. */
+async function open(kind: 'bare' | 'weir', path: string, count: number): Promise<(() => void)[]> {
+  const closers: (() => void)[] = []
+  for (let n = 0; n < count; n++) {
+    if (kind === 'bare') {
+      const socket = connect(path)
+      socket.on('data', (data) => socket.write(data))
+      await once(socket, 'connect')
+      closers.push(() => socket.destroy())
+    } else {
+      const link = await dialReverse(`unix:${path}`, { agentId: 'idle', agent: AGENT })
+      closers.push(() => link.destroy(new WeirError('CANCELLED', 'the benchmark is over')))
+    }
+  }
+  return closers
+}
+
+const AGENT: AgentEndOptions = {
+  capabilities: () => ({
+    protocolVersion: 2,
+    agentId: 'idle',
+    name: 'idle',
+    version: '1',
+    supportedEvents: ['request-headers'],
+    features: DEFAULT_FEATURES,
+    limits: DEFAULT_LIMITS,
+    health: DEFAULT_HEALTH_REPORTING,
+  }),
+  handler: {
+    onEvent: (event, link) => link.reply(plainAllow(event.correlationId)),
+    onMalformedEvent: (_id, error) => {
+      throw error
     },
-    out,
-  )
-  return Buffer.from(out.bytes.subarray(0, out.end))
+    onCancel: () => undefined,
+    onConfigure: async () => undefined,
+    onOpen: () => undefined,
+    onClosed: () => undefined,
+  },
 }
 
 async function soak(seconds: number): Promise<Row> {

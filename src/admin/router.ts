@@ -6,7 +6,7 @@ export interface AdminRequest {
   readonly query: URLSearchParams
   /** Who asks, for the audit trail: the peer's address, or `socket`. */
   readonly peer: string
-  /** Parsed JSON body. @throws WeirError INVALID_ARGUMENT, TOO_LARGE */
+  /** Parsed JSON body; undefined when there is none. @throws WeirError INVALID_ARGUMENT, TOO_LARGE */
   body(): Promise<unknown>
 }
 

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { ERROR_CODES, WeirError } from '../core/errors.ts'
 import { bindSocketFile } from '../transport/channel/socket-file.ts'
 import { bindPort } from '../transport/channel/socket-listener.ts'
-import { guard } from './guard.ts'
+import { ADMIN_HEADER, guard } from './guard.ts'
 import type { Operations } from './operations.ts'
 import { type AdminAnswer, type AdminRoute, findRoute } from './router.ts'
-import { adminRoutes } from './routes.ts'
+import { adminRoutes } from './routes/all-routes.ts'
 
 export type AdminAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -83,10 +83,13 @@ function send(response: ServerResponse, answer: AdminAnswer): void {
     'content-type': isJson ? 'application/json; charset=utf-8' : answer.contentType,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    /* Tells a caller that it is Weir that answers, whatever else may listen at a mistyped address. */
+    [ADMIN_HEADER]: '1',
   })
   response.end(isJson ? `${JSON.stringify(answer.json)}\n` : answer.text)
 }
 
+/** Undefined when there is none. */
 async function jsonBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []
   let size = 0
@@ -96,6 +99,7 @@ async function jsonBody(request: IncomingMessage): Promise<unknown> {
       throw new WeirError('TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`)
     chunks.push(chunk)
   }
+  if (size === 0) return undefined
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   } catch (error) {

@@ -5,13 +5,23 @@ export interface StatusView {
   readonly uptimeMs: number
   readonly state: 'starting' | 'serving' | 'draining'
   readonly isReady: boolean
+  /** Why it is not ready beside its agents: the checks that fail. */
+  readonly unready: readonly ReadinessCheck[]
   readonly openRequests: number
   /** What measured load allows at agents; absent while it limits nothing. */
   readonly load: LoadView | undefined
   readonly agents: { readonly total: number; readonly ready: number }
+  /** Agents that are not ready, at most 100. */
+  readonly troubles: readonly Trouble[]
   readonly routes: number
   readonly listeners: readonly ListenerView[]
   readonly config: ConfigStateView
+}
+
+export interface Trouble {
+  readonly agent: string
+  readonly state: AgentState
+  readonly reason: string
 }
 
 export interface LoadView {
@@ -38,14 +48,40 @@ export interface ConfigStateView {
   readonly loadedAt: string
   /** Problems of a newer file that was refused; empty when the newest is in force. */
   readonly refused: readonly string[]
+  /** Options whose new values take effect at the next start only. */
+  readonly pendingRestart: readonly string[]
 }
+
+/** What a reload brought. */
+export interface ReloadView {
+  readonly file: string
+  readonly loadedAt: string
+  /** Options whose new values take effect at the next start only. */
+  readonly pendingRestart: readonly string[]
+}
+
+/**
+ * What an event would meet now. `banned` and `draining` are an operator's decisions; `full`: every connection has as
+ * much in flight as it takes; `half-open`: the breaker lets single events through to try the agent.
+ */
+export type AgentState =
+  | 'ready'
+  | 'draining'
+  | 'banned'
+  | 'unavailable'
+  | 'breaker-open'
+  | 'half-open'
+  | 'paused'
+  | 'full'
 
 export interface AgentView {
   readonly name: string
   readonly origin: 'dialed' | 'reverse'
   /** Where it is dialed; for reverse agents the word `reverse`. */
   readonly endpoint: string
-  readonly state: 'ready' | 'unavailable' | 'paused' | 'draining'
+  readonly state: AgentState
+  /** Why it is not ready, for people; empty when it is. */
+  readonly reason: string
   readonly connections: number
   readonly availableConnections: number
   readonly wantedConnections: number
@@ -55,6 +91,18 @@ export interface AgentView {
   readonly onFailure: 'closed' | 'open'
   /** Name and version that the agent gave; empty before its first connection. */
   readonly software: string
+  /** Since the start. */
+  readonly requests: number
+  readonly errors: number
+  readonly timeouts: number
+  readonly ejections: number
+  readonly dialFailures: number
+  /** Of the last minute, 0 to 1. */
+  readonly errorRate: number
+  /** Mean of the connections' moving averages; 0 before the first answer. */
+  readonly latencyMs: number
+  readonly queueMs: number
+  readonly sessions: number
 }
 
 export interface ConnectionView {
@@ -79,6 +127,104 @@ export interface LimitView {
   readonly isShadow: boolean
   /** Whole tokens left; absent where each client, route or session has a bucket of its own. */
   readonly remaining?: number | undefined
+  /** Milliseconds until full; absent as `remaining` is, and where it never is. */
+  readonly resetMs?: number | undefined
+  /** Buckets of this limit in memory. */
+  readonly keys: number
+  /** Checks it denied since the start. */
+  readonly denials: number
+  /** Checks it would have denied, had it not only counted. */
+  readonly shadowDenials: number
+}
+
+/** One bucket of a limit. */
+export interface LimitKeyView {
+  readonly limit: string
+  /** Shortened where it may be a credential. */
+  readonly key: string
+  readonly remaining: number
+  readonly burst: number
+  /** Milliseconds until full; absent: never. */
+  readonly resetMs?: number | undefined
+  /** Denied, or counted in shadow mode, since the bucket came into memory. */
+  readonly denials: number
+  readonly isShadow: boolean
+  /** Where the figure comes from; `full`: nobody knows this key, so its bucket is full. */
+  readonly from: 'memory' | 'store' | 'full'
+}
+
+export interface LimitKeysView {
+  readonly agent: string
+  readonly keys: readonly LimitKeyView[]
+  /** False: there were more buckets than one look may read. */
+  readonly isComplete: boolean
+}
+
+/** How many sticky sessions one agent keeps. */
+export interface SessionCountView {
+  readonly agent: string
+  readonly sessions: number
+  readonly maxSessions: number
+  readonly idleTtlMs: number
+}
+
+export interface SessionsView {
+  readonly total: number
+  readonly agents: readonly SessionCountView[]
+}
+
+export interface SessionView {
+  readonly agent: string
+  /** Shortened where it may be a credential. */
+  readonly key: string
+  /** Endpoint or instance that has the session's state. */
+  readonly home: string
+  /** Connection it is pinned to; 0: none at present, the next event finds one at its home. */
+  readonly connection: number
+  readonly idleMs: number
+  readonly ageMs: number
+}
+
+export interface SessionPageView {
+  readonly agent: string
+  readonly total: number
+  readonly offset: number
+  readonly sessions: readonly SessionView[]
+}
+
+/**
+ * What became of a pushed configuration. `pending`: not answered yet; `expired`: never answered; `replaced`: the
+ * connection was replaced by one that was made with it; `unsupported`: the agent dials in and cannot be told.
+ */
+export type PushState =
+  | 'pending'
+  | 'acknowledged'
+  | 'refused'
+  | 'expired'
+  | 'failed'
+  | 'replacing'
+  | 'replaced'
+  | 'unsupported'
+
+export interface PushView {
+  readonly agent: string
+  readonly id: string
+  readonly at: string
+  readonly state: PushState
+  readonly connections: readonly PushedConnectionView[]
+}
+
+export interface PushedConnectionView {
+  readonly connection: number
+  readonly state: PushState
+  readonly attempts: number
+  readonly error?: string | undefined
+}
+
+/** What a push began, and whom it left out. */
+export interface PushesView {
+  readonly pushes: readonly PushView[]
+  readonly skipped: readonly { readonly agent: string; readonly reason: string }[]
 }
 
 export interface BanView {

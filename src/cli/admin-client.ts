@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { ADMIN_HEADER } from '../admin/guard.ts'
 import { ERROR_CODES, type ErrorCode, WeirError } from '../core/errors.ts'
 import { type Address, formatAddress } from '../daemon/config/addresses.ts'
 
@@ -13,14 +14,15 @@ export class AdminClient {
     this.#address = address
   }
 
-  /** @throws WeirError UNAVAILABLE when nobody answers, else the daemon's own error */
+  /** @throws WeirError UNAVAILABLE when nobody answers, PROTOCOL_ERROR when not Weir does, else the daemon's own error */
   async call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    const { status, text } = await this.#exchange(method, path, body)
+    const { status, text, isWeir } = await this.#exchange(method, path, body)
+    if (!isWeir) throw this.#stranger(`HTTP ${status} without the header ${ADMIN_HEADER}`)
     let answer: unknown
     try {
       answer = JSON.parse(text)
-    } catch (error) {
-      throw new WeirError('PROTOCOL_ERROR', `${this.#place} is not the admin API of Weir`, { cause: error })
+    } catch {
+      throw this.#stranger('an answer that is not JSON')
     }
     if (status >= 400) throw errorOf(answer)
     return answer as T
@@ -30,7 +32,18 @@ export class AdminClient {
     return formatAddress(this.#address)
   }
 
-  #exchange(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+  #stranger(detail: string): WeirError {
+    return new WeirError(
+      'PROTOCOL_ERROR',
+      `no Weir answers at ${this.#place}, something else does (${detail}); is it listen.admin of a running Weir?`,
+    )
+  }
+
+  #exchange(
+    method: string,
+    path: string,
+    body: unknown,
+  ): Promise<{ status: number; text: string; isWeir: boolean }> {
     const address = this.#address
     const payload = body === undefined ? undefined : JSON.stringify(body)
     return new Promise((resolve, reject) => {
@@ -41,7 +54,15 @@ export class AdminClient {
             : { host: address.host, port: address.port }),
           method,
           path,
-          headers: { 'x-weir-admin': '1', 'content-type': 'application/json', connection: 'close' },
+          headers: {
+            [ADMIN_HEADER]: '1',
+            connection: 'close',
+            /* Node leaves the length of a DELETE away, and its body would be taken for the next request. */
+            ...(payload !== undefined && {
+              'content-type': 'application/json',
+              'content-length': Buffer.byteLength(payload),
+            }),
+          },
           timeout: TIMEOUT_MS,
         },
         (response) => {
@@ -49,18 +70,25 @@ export class AdminClient {
           response.on('data', (chunk: Buffer) => chunks.push(chunk))
           response.on('error', reject)
           response.on('end', () =>
-            resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+            resolve({
+              status: response.statusCode ?? 0,
+              text: Buffer.concat(chunks).toString('utf8'),
+              isWeir: response.headers[ADMIN_HEADER] !== undefined,
+            }),
           )
         },
       )
       call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)))
-      call.on('error', (error) =>
-        reject(
-          new WeirError('UNAVAILABLE', `cannot reach the daemon at ${this.#place}: ${error.message}`, {
-            cause: error,
-          }),
-        ),
-      )
+      call.on('error', (error: NodeJS.ErrnoException) => {
+        /* The HTTP parser's own codes: somebody is there and does not speak HTTP. */
+        if (error.code?.startsWith('HPE_') === true) reject(this.#stranger('no HTTP'))
+        else
+          reject(
+            new WeirError('UNAVAILABLE', `cannot reach the daemon at ${this.#place}: ${error.message}`, {
+              cause: error,
+            }),
+          )
+      })
       call.end(payload)
     })
   }

@@ -7,7 +7,7 @@ export const EXIT = {
   negative: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,
-  /** No daemon answers at the admin address. */
+  /** No daemon answers at the admin address: nobody does, or something that is not Weir. */
   unreachable: 3,
 } as const
 
@@ -18,6 +18,7 @@ export function exitCodeOf(error: WeirError): number {
     case 'UNAVAILABLE':
     case 'TIMEOUT':
     case 'CONNECTION_LOST':
+    case 'PROTOCOL_ERROR':
       return EXIT.unreachable
     default:
       return EXIT.negative

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
+import { VERSION } from '../core/version.ts'
 import { AgentProtocolFrontEnd } from '../frontend/agent-protocol/front-end.ts'
 import { HttpFrontend } from '../frontend/http/http-frontend.ts'
 import type { Dispatcher } from '../proxy/dispatcher.ts'
@@ -10,7 +11,6 @@ import type { Config } from './config/config.ts'
 import type { Listeners } from './listeners.ts'
 import { liveChains, type RouteBook } from './routes/route-book.ts'
 import { sessionKeyOf } from './routes/session-key.ts'
-import { VERSION } from './version.ts'
 
 export interface FrontEndParts {
   readonly config: Config

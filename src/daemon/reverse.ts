@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts'
+import { VERSION } from '../core/version.ts'
 import { listenReverse } from '../transport/reverse/reverse-listener.ts'
 import type { ReverseAdmission } from './agents/admission.ts'
 import { type BindAddress, formatAddress } from './config/addresses.ts'
 import type { ListenConfig } from './config/config.ts'
 import type { Listeners } from './listeners.ts'
-import { VERSION } from './version.ts'
 
 /** Opens the listeners that agents dial. */
 export async function openReverse(

@@ -27,28 +27,43 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   const { config } = loaded
   const log = createLog(config.log)
-  const told = untilTold(log)
+  const ending = new AbortController()
+  const told = untilTold(log, ending)
   let reloader: Reloader | undefined
+  /* A reload that is asked for while agents are waited for is done afterwards; unheard, SIGHUP ends a process. */
+  let missed: string | undefined
+  const reload = (reason: string): void => {
+    if (reloader === undefined) missed = reason
+    else reloader.reload(reason)
+  }
+  const onHangup = (): void => reload('SIGHUP')
+  process.on('SIGHUP', onHangup)
   let system: WeirSystem
   try {
     system = await WeirSystem.start(config, {
       log,
       waitForAgentsMs: options.waitForAgentsMs,
-      onReloadRequested: () => reloader?.reload('an agent asked for it'),
+      ending: ending.signal,
+      onReloadRequested: () => reload('an agent asked for it'),
+      reload: async () => {
+        if (reloader === undefined) throw new WeirError('UNAVAILABLE', 'Weir is still starting; ask again')
+        return reloader.reloaded('an operator asked for it')
+      },
     })
   } catch (error) {
+    process.off('SIGHUP', onHangup)
     log.flush()
     process.stderr.write(`weir: ${WeirError.from(error).message}\n`)
     return 1
   }
   reloader = new Reloader(system, log)
-  const onHangup = (): void => reloader.reload('SIGHUP')
-  process.on('SIGHUP', onHangup)
   for (const { option, address } of system.listeners.views)
     log.probe.notice?.('info', `${option} is open at ${address}`, { event: 'listening', option, address })
-  log.probe.notice?.('info', 'weir is serving', { event: 'serving', file: config.file })
-
-  options.onServing?.()
+  if (!ending.signal.aborted) {
+    log.probe.notice?.('info', 'weir is serving', { event: 'serving', file: config.file })
+    if (missed !== undefined) reloader.reload(missed)
+    options.onServing?.()
+  }
 
   const signal = await told
   reloader.stop()
@@ -61,8 +76,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   return 0
 }
 
-/** Resolves with the first signal to end. The second one ends the process without waiting for anything. */
-function untilTold(log: Log): Promise<NodeJS.Signals> {
+/** Resolves with the first signal to end, and aborts `ending`. The second one ends the process without waiting for anything. */
+function untilTold(log: Log, ending: AbortController): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isTold = false
     const onSignal = (signal: NodeJS.Signals): void => {
@@ -71,6 +86,7 @@ function untilTold(log: Log): Promise<NodeJS.Signals> {
         process.exit(128 + constants.signals[signal])
       }
       isTold = true
+      ending.abort()
       resolve(signal)
     }
     process.on('SIGTERM', onSignal)

@@ -2,14 +2,15 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
 import { type Random, systemRandom } from '../core/random.ts'
+import { VERSION } from '../core/version.ts'
 import { fanOut } from '../telemetry/fan-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createTraces } from '../telemetry/traces.ts'
 import { AgentSet } from './agents/agent-set.ts'
+import { DialFailures } from './agents/dial-failures.ts'
 import type { Config } from './config/config.ts'
 import { openStorage, type Storage } from './storage.ts'
-import { VERSION } from './version.ts'
 
 /** What a system is made of before anything listens. */
 export interface SystemParts {
@@ -18,6 +19,7 @@ export interface SystemParts {
   readonly metrics: Metrics
   readonly storage: Storage
   readonly agents: AgentSet
+  readonly dialFailures: DialFailures
 }
 
 export interface PartsOptions {
@@ -44,6 +46,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
           return { agent, connections: active, availableConnections: available, inFlight, waiting }
         }),
       limits: () => storage?.limiter.stats,
+      store: () => storage?.store.health,
       reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
     },
   })
@@ -52,7 +55,9 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
       stack: error instanceof Error ? error.stack : undefined,
     })
   const traces = createTraces(VERSION, clock)
-  const probe = fanOut([options.log.probe, metrics.probe, ...(traces === undefined ? [] : [traces])], onError)
+  const dialFailures = new DialFailures()
+  const probes = [options.log.probe, metrics.probe, dialFailures.probe]
+  const probe = fanOut(traces === undefined ? probes : [...probes, traces], onError)
   const sessionTtlMs = (agent: string): number =>
     (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
       .idleTtlMs ?? 0
@@ -62,5 +67,5 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
     config.drainTimeoutMs,
     onError,
   )
-  return { clock, probe, metrics, storage, agents }
+  return { clock, probe, metrics, storage, agents, dialFailures }
 }

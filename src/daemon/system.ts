@@ -1,5 +1,5 @@
 import { listenAdmin } from '../admin/server.ts'
-import type { ConfigStateView } from '../admin/views.ts'
+import type { ConfigStateView, ReloadView } from '../admin/views.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
@@ -11,12 +11,13 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
 import type { AgentSet } from './agents/agent-set.ts'
+import type { DialFailures } from './agents/dial-failures.ts'
 import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
 import { Listeners } from './listeners.ts'
 import { MeasuredLoad } from './measured-load.ts'
-import { systemOperations } from './operations.ts'
+import { systemOperations } from './operations/operations.ts'
 import { openReverse } from './reverse.ts'
 import { RouteBook } from './routes/route-book.ts'
 import { limitPlanOf, type Storage } from './storage.ts'
@@ -28,6 +29,10 @@ export interface SystemOptions {
   readonly waitForAgentsMs: number
   /** An agent asked to have the configuration read anew. */
   readonly onReloadRequested: () => void
+  /** An operator asked for it and waits for the outcome. @throws WeirError INVALID_ARGUMENT, CONFLICT */
+  readonly reload: () => Promise<ReloadView>
+  /** Aborted: stop waiting for agents, the process is to end. */
+  readonly ending?: AbortSignal
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -40,12 +45,14 @@ export class WeirSystem {
   readonly dispatcher: AgentDispatcher
   readonly listeners = new Listeners()
   readonly metrics: Metrics
+  readonly dialFailures: DialFailures
   readonly #frontEnds: FrontEnds
   readonly #wheel: TimerWheel
   readonly #load: MeasuredLoad | undefined
   #config: Config
   #loadedAt: number
   #refused: readonly string[] = []
+  #pendingRestart: readonly string[] = []
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #book = new RouteBook([], () => {
     throw new WeirError('INTERNAL', 'an empty book of routes has no agents')
@@ -61,6 +68,7 @@ export class WeirSystem {
     this.storage = parts.storage
     this.metrics = parts.metrics
     this.agents = parts.agents
+    this.dialFailures = parts.dialFailures
     this.#wheel = new TimerWheel(this.clock)
     this.#load = config.overload && new MeasuredLoad(config.overload, this.clock)
     this.dispatcher = new AgentDispatcher(
@@ -111,11 +119,15 @@ export class WeirSystem {
       file: this.#config.file,
       loadedAt: new Date(this.#loadedAt).toISOString(),
       refused: this.#refused,
+      pendingRestart: this.#pendingRestart,
     }
   }
 
-  /** Puts a new configuration in force, all of it or, on a throw, nothing. Requests under way keep their route. */
-  async apply(config: Config): Promise<void> {
+  /**
+   * Puts a new configuration in force, all of it or, on a throw, nothing. Requests under way keep their route.
+   * `pendingRestart` names what of it waits for the next start.
+   */
+  async apply(config: Config, pendingRestart: readonly string[]): Promise<void> {
     const prepared = await this.agents.prepare(config.agents, true)
     let book: RouteBook
     try {
@@ -125,6 +137,7 @@ export class WeirSystem {
       prepared.abandon()
       throw error
     }
+    this.storage.configure(config.storage)
     this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())
@@ -132,8 +145,12 @@ export class WeirSystem {
     this.#config = config
     this.#loadedAt = this.clock.wallMs()
     this.#refused = []
+    this.#pendingRestart = pendingRestart
     this.metrics.configReloaded(true, this.#loadedAt)
-    for (const { name } of gone) await this.metrics.forget(name)
+    for (const { name } of gone) {
+      this.dialFailures.forget(name)
+      await this.metrics.forget(name)
+    }
   }
 
   /** What the measured load allows; undefined while it limits nothing. */
@@ -169,7 +186,7 @@ export class WeirSystem {
     this.storage.limiter.configure(limitPlanOf(config.agents))
     const { admin } = config.listen
     if (admin !== undefined) {
-      const operations = systemOperations(this, options.log, this.metrics)
+      const operations = systemOperations(this, options.log, this.metrics, options.reload)
       await this.listeners.open(
         'listen.admin',
         formatAddress(admin),
@@ -182,7 +199,9 @@ export class WeirSystem {
     }
     await openReverse(config.listen, this.listeners, new ReverseAdmission(this.agents, probe), this.clock)
     prepared.commit(() => true)
-    if (options.waitForAgentsMs > 0) await this.agents.whenReady(options.waitForAgentsMs)
+    if (options.waitForAgentsMs > 0) await this.agents.whenReady(options.waitForAgentsMs, options.ending)
+    /* Told to end meanwhile: who was not served yet is not served at all. */
+    if (options.ending?.aborted === true) return
     await this.#frontEnds.open(this.listeners)
     this.#state = 'serving'
     this.metrics.configReloaded(true, this.#loadedAt)

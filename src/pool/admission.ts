@@ -26,10 +26,10 @@ export class Admission {
     this.#settings = settings
     this.#around = around
     this.#healthSettings = healthSettings(settings.health)
+    this.#group = new EjectionGroup(settings.maxEjectedShare)
     const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
     const never = Number.POSITIVE_INFINITY
     this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
-    this.#group = new EjectionGroup(settings.maxEjectedShare)
     this.#owner = owner
     this.#roster = roster
   }

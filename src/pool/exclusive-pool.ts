@@ -263,6 +263,11 @@ class Loan implements PooledConnection {
     return this.#live.timeoutMultiplier
   }
 
+  /** One event at a time. */
+  takesAhead(): boolean {
+    return false
+  }
+
   pin(): void {
     this.#live.pin()
   }

@@ -178,6 +178,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.inFlight < this.limit && this.connection.isWritable
   }
 
+  takesAhead(correlationId: string): boolean {
+    return this.#owner.waiting === 0 && this.hasRoom && !this.isPaused && this.holdsBody(correlationId) === undefined
+  }
+
   get weight(): number {
     const { now } = this.#owner
     const share = this.health.weight(now)

@@ -26,7 +26,10 @@ export interface ConnectionSnapshot {
   /** Bytes of body chunks sent and not settled. */
   readonly bodyBytesInFlight: number
   readonly ageMs: number
+  readonly agentName: string
   readonly agentVersion: string
+  /** Whether a new configuration can be told while it runs. */
+  readonly takesConfig: boolean
 }
 
 /** A pool at one moment; a copy that nobody has to wait for. Times in milliseconds, counters since the start. */
@@ -72,7 +75,9 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     windowBytes: live.windowBytes,
     bodyBytesInFlight: live.bodyBytesInFlight,
     ageMs: now - live.openedAt,
+    agentName: connection.capabilities.name,
     agentVersion: connection.capabilities.version,
+    takesConfig: connection.transport !== 'v1' && connection.capabilities.features.configPush,
   }
 }
 

@@ -19,6 +19,8 @@ import { type RequestScope, UNPINNED } from './request-scope.ts'
 export interface CallOwner {
   /** The call has a `reply`, or an `error` (a denial), or a `bypass`. Called once. */
   onSettled(call: AgentCall): void
+  /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
+  readonly followsOpenPiece?: boolean
 }
 
 /**
@@ -34,6 +36,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
+  /**
+   * Clock milliseconds from which its time is counted: `startedAt`, or the instant at which a piece that was sent ahead
+   * became the next one of its body at the agent.
+   */
+  dueSince: number
   /** Position among the agents of its run. */
   readonly index: number
   readonly #pipeline: Pipeline
@@ -67,6 +74,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
+  /** The agent was told already that the request is over. */
+  isQuiet = false
 
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
@@ -88,6 +97,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null
   scopeNext: AgentCall | null = null
+  isInScope = false
 
   #depth = 0
   /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
@@ -115,6 +125,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.index = index
     this.#clock = clock
     this.startedAt = clock.now()
+    this.dueSince = this.startedAt
     scope.attach(this)
   }
 
@@ -125,6 +136,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
 
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  get followsOpenPiece(): boolean {
+    return this.#owner.followsOpenPiece === true
   }
 
   /** Enters the layers from where the call stands. */
@@ -209,7 +224,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
     const { name } = this.policy
-    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
+    const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
     const where = this.isPending ? 'did not answer' : 'had no free connection'
     this.fail(
@@ -223,6 +238,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   cancel(reason: CancelReason): void {
     this.cancelReason = reason
     this.fail(new WeirError('CANCELLED', `the call to agent ${this.policy.name} was cancelled: ${reason}`))
+  }
+
+  /** As `cancel`, where another call of the request has told the agent. */
+  cancelQuietly(reason: CancelReason): void {
+    this.isQuiet = true
+    this.cancel(reason)
   }
 
   /** The call failed; a layer may still recover it. No-op once settled. */

@@ -1,4 +1,6 @@
+import type { BodyChunkEvent } from '../core/event.ts'
 import type { AgentCall } from './agent-call.ts'
+import type { BodyRun } from './body-run.ts'
 import type { Chain } from './chain.ts'
 
 /** What a front end knows of a request before any event of it. */
@@ -34,6 +36,9 @@ export class RequestScope {
   /* Neighbours among the open requests. Belong to the dispatcher. */
   openPrev: RequestScope | null = null
   openNext: RequestScope | null = null
+  /* The youngest pieces of the two bodies whose verdicts were not given. */
+  #lastRequestPiece: BodyRun | null = null
+  #lastResponsePiece: BodyRun | null = null
   #pinnedAgents: string[] | undefined
   #pinnedConnections: number[] | undefined
   #touchedAt = 0
@@ -78,13 +83,27 @@ export class RequestScope {
     } else this.#pinnedConnections![index] = connectionId
   }
 
+  /** The youngest piece of a body whose verdict was not given; the next piece goes behind it. */
+  lastPiece(kind: BodyChunkEvent['kind']): BodyRun | null {
+    return kind === 'request-body-chunk' ? this.#lastRequestPiece : this.#lastResponsePiece
+  }
+
+  setLastPiece(kind: BodyChunkEvent['kind'], piece: BodyRun | null): void {
+    if (kind === 'request-body-chunk') this.#lastRequestPiece = piece
+    else this.#lastResponsePiece = piece
+  }
+
   attach(call: AgentCall): void {
+    call.isInScope = true
     call.scopeNext = this.calls
     if (this.calls !== null) this.calls.scopePrev = call
     this.calls = call
   }
 
+  /** No-op for a call that was taken out before. */
   detach(call: AgentCall): void {
+    if (!call.isInScope) return
+    call.isInScope = false
     if (call.scopePrev !== null) call.scopePrev.scopeNext = call.scopeNext
     else this.calls = call.scopeNext
     if (call.scopeNext !== null) call.scopeNext.scopePrev = call.scopePrev

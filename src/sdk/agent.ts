@@ -50,6 +50,7 @@ export interface Agent<State extends object = Record<string, unknown>> {
   readonly name: string
   /** Id the proxy knows it by. Default: the name. */
   readonly id?: string | undefined
+  /** What operators see beside the name. Default: the version of this package. */
   readonly version?: string | undefined
   onRequestHeaders?(event: RequestHeadersEvent, context: RequestContext<State>): Handled
   onRequestBody?(chunk: BodyChunkEvent, context: RequestContext<State>): Handled

@@ -1,5 +1,6 @@
 import { type AgentCapabilities, DEFAULT_HEALTH_REPORTING, DEFAULT_LIMITS } from '../core/agent-messages.ts'
 import { EVENT_KINDS } from '../core/event.ts'
+import { VERSION } from '../core/version.ts'
 import { type Agent, HANDLER_OF } from './agent.ts'
 
 export interface CapabilityFacts {
@@ -17,7 +18,7 @@ export function capabilitiesOf<S extends object>(agent: Agent<S>, facts: Capabil
     protocolVersion: 2,
     agentId: agent.id ?? agent.name,
     name: agent.name,
-    version: agent.version ?? '0.0.0',
+    version: agent.version ?? VERSION,
     supportedEvents: EVENT_KINDS.filter((kind) => agent[HANDLER_OF[kind]] !== undefined),
     features: {
       streamingBody: agent.onRequestBody !== undefined || agent.onResponseBody !== undefined,

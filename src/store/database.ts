@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
@@ -15,6 +15,9 @@ export interface DatabaseOptions {
 
 /** Pages of write-ahead log after which SQLite copies them into the file: 16 MiB. */
 const WAL_PAGES = 4096
+
+/** Session keys and rate-limit keys may be credentials: the file is its owner's alone. An older file keeps its mode. */
+const FILE_MODE = 0o600
 
 /** Between two attempts to open a file that is busy, milliseconds. */
 const RETRY_MS = 10
@@ -42,6 +45,7 @@ function tryOpen(options: DatabaseOptions): Database {
   const folder = dirname(options.path)
   if (!existsSync(folder))
     throw new WeirError('STORAGE', `${options.path} cannot be opened: make its folder ${folder} first`)
+  makeOwn(options.path)
   const database = new SqliteDatabase(options.path, { timeout: options.busyTimeoutMs })
   try {
     mustBeOurs(database, options.path)
@@ -56,6 +60,16 @@ function tryOpen(options: DatabaseOptions): Database {
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/** SQLite gives its -wal and -shm files the mode of the file, and would make that one for everyone to read. */
+function makeOwn(path: string): void {
+  if (existsSync(path)) return
+  try {
+    closeSync(openSync(path, 'a', FILE_MODE))
+  } catch {
+    /* SQLite meets the same obstacle next and names it. */
   }
 }
 

@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3'
 import { type BanOps, banOps } from './limits/ban-ops.ts'
 import { type BucketOps, bucketOps } from './limits/bucket-ops.ts'
+import { type BucketReads, bucketReads } from './limits/bucket-reads.ts'
 import { type SessionOps, sessionOps } from './sessions/session-ops.ts'
 import type { StoreOp } from './store-op.ts'
 
 /** Everything the store can do, by name. */
-export interface StoreOps extends BucketOps, BanOps, SessionOps {
+export interface StoreOps extends BucketOps, BucketReads, BanOps, SessionOps {
   readonly storeFacts: StoreOp<undefined, StoreFacts>
 }
 
@@ -24,6 +25,7 @@ export function storeOps(database: Database): StoreOps {
   const number = (pragma: string): number => database.pragma(pragma, { simple: true }) as number
   return {
     ...bucketOps(database),
+    ...bucketReads(database),
     ...banOps(database),
     ...sessionOps(database),
     storeFacts: {

@@ -68,6 +68,19 @@ export function registerLimitSeries(registry: Registry, stats: () => LimiterStat
     return now.store.backlog
   })
   new Counter({
+    name: 'weir_limit_agent_denials_total',
+    help: 'Checks that a limit of an agent denied; mode shadow: would have denied, but only counted.',
+    labelNames: ['agent', 'limit', 'mode'] as const,
+    registers,
+    collect() {
+      this.reset()
+      for (const { agent, limit, denials, shadowDenials } of stats()?.limits ?? []) {
+        this.inc({ agent, limit, mode: 'enforced' }, denials)
+        this.inc({ agent, limit, mode: 'shadow' }, shadowDenials)
+      }
+    },
+  })
+  new Counter({
     name: 'weir_limit_denials_total',
     help: 'Checks that were denied, by reason; shadow: counted and let pass.',
     labelNames: ['reason'] as const,

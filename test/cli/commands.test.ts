@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { userInfo } from 'node:os'
 import { test } from 'node:test'
 import type { AgentView, BanView, StatusView } from '../../src/admin/views.ts'
 import { Place } from '../daemon/harness.ts'
@@ -24,28 +25,33 @@ test('every view and change of a running daemon is a command, as text and as JSO
 
   const status = await weir('status')
   assert.equal(status.code, 0, status.text)
-  assert.match(status.text, /^weir \S+, process \d+, up \d+ s\nstate +serving\n/)
+  assert.match(status.text, /^weir \S+, process \d+, up \d+ (s|ms)\nstate +serving\n/)
   const { agents } = JSON.parse((await weir('status', '--json')).text) as StatusView
   assert.deepEqual(agents, { total: 1, ready: 1 })
 
   const listed = await weir('agents')
-  assert.match(listed.text, /^AGENT +STATE .*\nwaf +ready +4\/4\/4 .*unix:\S+waf\.sock +3\.1\n$/)
+  assert.match(listed.text, /^AGENT +STATE .*\nwaf +ready +4\/4\/4 .*unix:\S+waf\.sock +waf 3\.1\n$/)
   assert.match(
     (await weir('connections', 'waf')).text,
     /^ID +AGENT .*(\n +\d+ {2}waf +uds .*|\n\d+ +waf +uds .*){4}\n$/,
   )
-  assert.match((await weir('limits', 'waf')).text, /\nwaf +limit +agent +10\/s +20 +event +- +enforced\n$/)
+  assert.match(
+    (await weir('limits', 'waf')).text,
+    /\nwaf +limit +agent +10\/s +20 +event +20 +0 +0 +0 +enforced\n$/,
+  )
 
-  const ban = await weir('ban', 'waf', '--reason', 'too eager', '--for', '15m', '--json')
+  const ban = await weir('ban', 'waf', '--reason', 'too eager', '--for', '15m', '--author', 'ada', '--json')
   assert.equal(ban.code, 0, ban.text)
   const { since, until } = JSON.parse(ban.text) as BanView
   assert.equal(Date.parse(until ?? '') - Date.parse(since), 900_000)
   assert.match((await weir('bans')).text, /\nwaf .*too eager\n$/)
-  assert.equal((await weir('unban', 'waf')).text, 'waf is not banned\n')
+  assert.equal((await weir('unban', 'waf', '--reason', 'calmed down')).text, 'waf is not banned\n')
   assert.equal((await weir('bans')).text, 'no bans\n')
   assert.match(
     (await weir('bans', '--history', 'waf')).text,
-    /^AT +AGENT .*\n\S+ +waf +unban .*\n\S+ +waf +ban +\S+ +socket +too eager\n$/,
+    new RegExp(
+      `^AT +AGENT .*\\n\\S+ +waf +unban +${userInfo().username} +calmed down\\n\\S+ +waf +ban +\\S+ +ada +too eager\\n$`,
+    ),
   )
   assert.equal((await weir('bans', '--history', 'other')).text, 'no bans so far\n')
 
@@ -133,4 +139,14 @@ test('config show hides secrets, config schema is JSON Schema that knows the opt
   }
   assert.match($schema, /json-schema/)
   assert.ok('agents' in properties && 'listen' in properties)
+})
+
+test('nothing that agents or clients say commands the terminal', async (t) => {
+  const place = await Place.make(t)
+  await place.agent('waf', { version: '1\u001b[2J\nfake  ready' })
+  await place.configure(AGENTS, 'waf')
+  await place.serve('--wait-for-agents', '5000')
+  const { text } = await run(place.weir('agents', '-c', place.file))
+  assert.match(text, /waf 1\ufffd\[2J\ufffdfake {2}ready\n$/)
+  assert.equal(text.split('\n').length, 3)
 })

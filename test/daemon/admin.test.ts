@@ -13,6 +13,7 @@ const WAF: AgentView = {
   origin: 'dialed',
   endpoint: 'unix:/run/waf.sock',
   state: 'ready',
+  reason: '',
   connections: 4,
   availableConnections: 4,
   wantedConnections: 4,
@@ -21,6 +22,15 @@ const WAF: AgentView = {
   breaker: 'closed',
   onFailure: 'closed',
   software: 'waf 1',
+  requests: 0,
+  errors: 0,
+  timeouts: 0,
+  ejections: 0,
+  dialFailures: 0,
+  errorRate: 0,
+  latencyMs: 0,
+  queueMs: 0,
+  sessions: 0,
 }
 const CHANGE = { 'x-weir-admin': '1' }
 
@@ -36,7 +46,26 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
     readiness: () => [{ name: 'listeners', isOk: true, detail: '1 open' }],
     agents: () => [WAF],
     connections: () => [],
-    limits: () => [],
+    limits: async (agent) => {
+      if (agent !== undefined) known(agent)
+      return []
+    },
+    limitKeys: async (agent) => ({ agent, keys: [], isComplete: true }),
+    sessions: () => ({ total: 0, agents: [] }),
+    sessionPage: (agent, { offset, limit, isRevealed }) => {
+      done.push(`page ${offset} ${limit} ${isRevealed}`)
+      return { agent, total: 0, offset, sessions: [] }
+    },
+    session: () => assert.fail('not asked for'),
+    createSession: () => assert.fail('not asked for'),
+    async clearSession(_, key) {
+      done.push(`clear ${key}`)
+      return true
+    },
+    clearSessions: async () => 0,
+    pushes: () => [],
+    push: () => ({ pushes: [], skipped: [] }),
+    reload: async () => ({ file: 'weir.yaml', loadedAt: '', pendingRestart: [] }),
     bans: () => bans,
     banHistory: async () => [],
     async ban({ agent, reason, author }) {
@@ -45,8 +74,8 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
       bans.push(ban)
       return ban
     },
-    async unban(agent) {
-      known(agent)
+    async unban({ agent, reason, author }) {
+      done.push(`unban ${agent} by ${author}: ${reason}`)
       bans.length = 0
     },
     drain(agent) {
@@ -107,6 +136,7 @@ test('every change is audited with its agent, a refused one is not', async (t) =
   assert.equal((await call({ method: 'POST', path: '/v1/agents/wav/drain', headers: CHANGE })).status, 404)
   assert.deepEqual(done, [
     'audit ban waf',
+    'unban waf by 127.0.0.1: ',
     'audit unban waf',
     'drain waf',
     'audit drain waf',
@@ -154,4 +184,56 @@ test('an address that is taken rejects', async (t) => {
   await assert.rejects(listenAdmin({ kind: 'tcp', host: '127.0.0.1', port: server.port }, operations), {
     code: 'CONFLICT',
   })
+})
+
+test('who bans and who lifts may name themselves; a text of two lines or a ban of a century is refused', async (t) => {
+  const { operations, done } = recordOperations()
+  const { call } = await open(t, operations)
+  const ban = (facts: object): Promise<HttpAnswer> =>
+    call({
+      method: 'POST',
+      path: '/v1/bans',
+      headers: CHANGE,
+      body: JSON.stringify({ agent: 'waf', ...facts }),
+    })
+  assert.equal(JSON.parse((await ban({ author: 'ada' })).text).author, 'ada')
+  assert.equal(JSON.parse((await ban({ author: '' })).text).author, '127.0.0.1', 'nobody was named')
+  const body = JSON.stringify({ author: 'bob', reason: 'mended' })
+  const headers = { ...CHANGE, 'content-length': String(body.length) }
+  await call({ method: 'DELETE', path: '/v1/bans/gone', headers, body })
+  assert.ok(done.includes('unban gone by bob: mended'), done.join())
+  assert.match((await ban({ reason: 'one\ntwo' })).text, /reason: expected a text .* on one line/)
+  assert.match((await ban({ author: 'x'.repeat(129) })).text, /author: .*at most 128 characters/)
+  assert.match((await ban({ durationMs: 4e12 })).text, /durationMs: .*at most 315576000000/)
+  assert.match(
+    (await ban({ until: 'ever' })).text,
+    /until: unknown; a ban has agent, reason, author, durationMs/,
+  )
+})
+
+test('pages have bounds, and keys in full leave an audit line', async (t) => {
+  const { operations, done } = recordOperations()
+  const { call } = await open(t, operations)
+  assert.equal((await call({ path: '/v1/agents/waf/sessions' })).status, 200)
+  assert.equal((await call({ path: '/v1/agents/waf/sessions?limit=7&offset=14&reveal=true' })).status, 200)
+  assert.deepEqual(done, ['page 0 50 false', 'audit reveal-sessions waf', 'page 14 7 true'])
+  for (const query of ['limit=0', 'limit=1001', 'limit=two', 'offset=-1', 'offset=100001', 'limit=']) {
+    const refused = await call({ path: `/v1/agents/waf/sessions?${query}` })
+    assert.equal(refused.status, 400, query)
+    assert.match(refused.text, /expected a whole number from \d+ to \d+, got/)
+  }
+})
+
+test('a key in a path may hold anything', async (t) => {
+  const { operations, done } = recordOperations()
+  const { call } = await open(t, operations)
+  const path = `/v1/agents/waf/sessions/${encodeURIComponent('a/b c%?')}`
+  assert.equal((await call({ method: 'DELETE', path, headers: CHANGE })).status, 200)
+  assert.deepEqual(done, ['clear a/b c%?', 'audit clear-session waf'])
+})
+
+test('every answer tells that it is of Weir, errors too', async (t) => {
+  const { call } = await open(t, recordOperations().operations)
+  for (const path of ['/v1/agents', '/nothing', '/healthz'])
+    assert.equal((await call({ path })).headers['x-weir-admin'], '1', path)
 })

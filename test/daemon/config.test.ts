@@ -78,7 +78,7 @@ defaults:
 
 test('a wrong value is reported with file, line, column, option, what it got and an example', async (t) => {
   assert.deepEqual(await problems(t, MINIMAL.replace('    endpoint', '    timeoutMs: fast\n    endpoint')), [
-    'weir.yaml:6:16: agents.waf.timeoutMs: expected a number of milliseconds > 0, got "fast"; example: 1000',
+    'weir.yaml:6:16: agents.waf.timeoutMs: expected a number of milliseconds above 0, at most 2147483647, got "fast"; example: 1000',
   ])
 })
 
@@ -104,6 +104,7 @@ routes: []
       'weir.yaml:7:16: agents.waf.timeoutMs:',
       'weir.yaml:8:29: agents.waf.limit.ratePerSecond:',
       'weir.yaml:8:39: agents.waf.limit.cost:',
+      'weir.yaml:9:1: routes:',
     ],
   )
   assert.match(found[0] ?? '', /unknown option; did you mean http\?/)
@@ -316,4 +317,89 @@ routes: [{ match: { path: /* }, upstream: "http://127.0.0.1:3000", agents: [pii]
   assert.match(unseen.join(), /reverse/)
   assert.deepEqual(await problems(t, text(`{ tokenSha256: ${hash} }`)), [])
   assert.deepEqual(await problems(t, text('{ allowAnonymous: true }')), [])
+})
+
+test('what contradicts another option is reported beside what is wrong by itself', async (t) => {
+  const text = `
+listen:
+  http: 127.0.0.1:8080
+  grpc: 0.0.0.0:8080
+  reverse: [tcp://127.0.0.1:8080, tcp://10.0.0.1]
+agents:
+  waf: { endpoint: grpc://127.0.0.1:50061, timeoutMs: fast, limits: [{ name: a, ratePerSecond: 1 }, { name: a, ratePerSecond: 2 }] }
+  auth: { endpoint: "nowhere", limit: { burst: 3 } }
+  pii: { reverse: {} }
+routes:
+  - { match: { path: /* }, upstream: http://127.0.0.1:3000, agents: [waf, auth, wuf] }
+  - { match: {}, upstream: http://127.0.0.1:3000, agents: [nobody] }
+  - { match: { path: /* }, agents: [] }
+`
+  const found = (await problems(t, text)).map((line) => line.replace(/^weir\.yaml:/, ''))
+  assert.deepEqual(
+    found.map((line) => /^\d+:\d+: ([^:]+): /.exec(line)?.[1]),
+    [
+      'listen.grpc',
+      'listen.reverse[0]',
+      'listen.reverse[1]',
+      'agents.waf.timeoutMs',
+      'agents.waf.limits[1].name',
+      'agents.auth.endpoint',
+      'agents.auth.limit.ratePerSecond',
+      'agents.pii.reverse',
+      'routes[0].agents[2]',
+      'routes[1].match.path',
+    ],
+    found.join('\n'),
+  )
+  assert.match(
+    found[0] ?? '',
+    /^4:\d+: .*0\.0\.0\.0:8080 is already taken by listen\.http \(127\.0\.0\.1:8080\)/,
+  )
+})
+
+test('a mistake is not told a second time by what depends on it', async (t) => {
+  const broken: readonly (readonly [text: string, option: string])[] = [
+    [MINIMAL.replace('http: 127.0.0.1:0', 'http: here'), 'listen.http'],
+    [MINIMAL.replace('endpoint: grpc', 'endpoint: grcp'), 'agents.waf.endpoint'],
+    [MINIMAL.replace('  waf:\n    endpoint: grpc://127.0.0.1:50061', '  waf: 7'), 'agents.waf'],
+    [MINIMAL.replace('agents:\n  waf:', 'agents:\n  "w f":'), 'agents.w f'],
+    [
+      `${MINIMAL}sessionKey: nothing\ndefaults: { limit: { ratePerSecond: 1, key: session } }\n`,
+      'sessionKey',
+    ],
+    [MINIMAL.replace('upstream: http://127.0.0.1:3000', 'upstream: 3000'), 'routes[0].upstream'],
+    [
+      `${MINIMAL.replace('http:', 'reverse: 5\n  http:')}`.replace(
+        'endpoint: grpc://127.0.0.1:50061',
+        'reverse: { allowAnonymous: true }',
+      ),
+      'listen.reverse',
+    ],
+    [`${MINIMAL}nonsense: 1\n`, 'nonsense'],
+  ]
+  for (const [text, option] of broken) {
+    const found = await problems(t, text)
+    assert.deepEqual(
+      found.map((line) => /^weir\.yaml:\d+:\d+: ([^:]+): /.exec(line)?.[1]),
+      [option],
+      found.join('\n'),
+    )
+  }
+})
+
+test('listeners of one port collide when a wildcard covers the other address, and not otherwise', async (t) => {
+  const pair = async (http: string, grpc: string): Promise<number> =>
+    (await problems(t, MINIMAL.replace('http: 127.0.0.1:0', `http: "${http}"\n  grpc: "${grpc}"`))).length
+  for (const [one, other] of [
+    ['127.0.0.1:9000', '0.0.0.0:9000'],
+    ['[::]:9000', '127.0.0.1:9000'],
+    ['[::]:9000', '0.0.0.0:9000'],
+    ['localhost:9000', '127.0.0.1:9000'],
+  ] as const) {
+    assert.equal(await pair(one, other), 1, `${one} and ${other}`)
+    assert.equal(await pair(other, one), 1, `${other} and ${one}`)
+  }
+  assert.equal(await pair('127.0.0.1:9000', '127.0.0.2:9000'), 0)
+  assert.equal(await pair('0.0.0.0:9000', '[::1]:9000'), 0)
+  assert.equal(await pair('0.0.0.0:9000', '127.0.0.1:9001'), 0)
 })

@@ -125,7 +125,7 @@ test('a wrong configuration does not start: every mistake with its place, exit c
   assert.equal(await daemon.ended(), 2)
   assert.match(
     daemon.output(),
-    /weir\.yaml:6:\d+: agents\.waf\.timeoutMs: expected a number of milliseconds > 0, got 0/,
+    /weir\.yaml:6:\d+: agents\.waf\.timeoutMs: expected a number of milliseconds above 0, at most 2147483647, got 0/,
   )
   assert.match(daemon.output(), /agents\.waf\.onFailur: unknown option; did you mean onFailure\?/)
 })

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { ALLOWED } from '../../src/proxy/limits/limit-gate.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { admitted, denied, makeLimiter, request, rule, sync } from './support.ts'
+import { UnsteadyStore } from './unsteady-store.ts'
 
 describe('limiter', () => {
   it('answers the same shared object whenever it allows', () => {
@@ -148,5 +149,36 @@ describe('limiter', () => {
     for (const agent of ['a', 'b', 'a', 'b', 'a']) sync(limiter.check(request({ agent })))
     const { size, hits, misses } = limiter.stats
     assert.deepEqual({ size, hits, misses }, { size: 2, hits: 3, misses: 2 })
+  })
+})
+
+describe('limiter whose memory is made smaller', () => {
+  it('lets go of the buckets used longest ago in steps, and takes newcomers meanwhile', async () => {
+    const limiter = makeLimiter({ clock: new FakeClock(), capacity: 30_000, rules: [rule(1, 10)] })
+    for (let index = 0; index < 30_000; index++) sync(limiter.check(request({ agent: `agent ${index}` })))
+    limiter.resize(100)
+    assert.equal(limiter.stats.size, 25_000, 'all of them left in one turn')
+    sync(limiter.check(request({ agent: 'newcomer' })))
+    assert.ok(limiter.stats.size < 25_000, 'a newcomer made the memory grow')
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(limiter.stats.size, 100)
+    const { misses } = limiter.stats
+    sync(limiter.check(request({ agent: 'newcomer' })))
+    sync(limiter.check(request({ agent: 'agent 29999' })))
+    assert.equal(limiter.stats.misses, misses)
+  })
+
+  it('applies another policy for a store out of reach from the next check on', async () => {
+    const store = new UnsteadyStore()
+    const limiter = makeLimiter({
+      clock: new FakeClock(),
+      store,
+      rules: [rule(0, 5)],
+      onStoreFailure: 'deny',
+    })
+    store.mode = 'failing'
+    assert.equal(await admitted(limiter, 3), 0)
+    limiter.onStoreFailure = 'memory-only'
+    assert.equal(await admitted(limiter, 9), 5)
   })
 })

@@ -30,7 +30,7 @@ async function processOn(
 ): Promise<Process> {
   const store = await Store.open({ path })
   test.after(() => store.close())
-  const limitStore = await SqliteLimitStore.open(store, clock, { identity: 'test', offsetMs: 0 })
+  const limitStore = new SqliteLimitStore(store, clock, { identity: 'test', offsetMs: 0 })
   /* The clock jumps while calls are on their way. */
   const limiter = makeLimiter({ storeTimeoutMs: 1e9, ...parts, clock, store: limitStore })
   await limiter.start()

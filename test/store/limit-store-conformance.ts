@@ -49,6 +49,51 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
       assert.equal(size(await settle(store, { want: 1, least: 1 })), 0)
     })
 
+    it('tells how buckets stand without changing them', async (test) => {
+      const store = await open(test)
+      const { seq } = await settle(store, { want: 30 })
+      for (let look = 0; look < 2; look++) {
+        const [known, unknown] = await store.look(['waf\nevents\n', 'waf\nevents\nx'], START + 1000)
+        assert.deepEqual(
+          {
+            ...known,
+            remaining: Math.round(known?.remaining ?? 0),
+            resetMs: Math.round(known?.resetMs ?? 0),
+          },
+          { key: 'waf\nevents\n', remaining: 80, burst: 100, resetMs: 2000 },
+        )
+        assert.equal(unknown, undefined)
+      }
+      assert.equal(size(await settle(store, { want: 1000, seq })), 70)
+    })
+
+    it('finds the emptiest buckets of a prefix, step by step, and no others', async (test) => {
+      const store = await open(test)
+      const asks = Array.from({ length: 5000 }, (_, index) =>
+        ask({ key: `waf\nip\n${index}`, burst: 10_000, rate: 0, want: index }),
+      )
+      await store.settle([...asks, ask({ key: 'waf\nip', want: 100 }), ask({ key: 'waf\nip2\n', want: 100 })])
+      const found = new Map<string, number>()
+      let after: string | undefined = ''
+      for (let steps = 0; after !== undefined; steps++) {
+        assert.ok(steps < 50, 'it ends')
+        const step: Awaited<ReturnType<LimitStore['lookAfter']>> = await store.lookAfter(
+          'waf\nip\n',
+          after,
+          2,
+          START,
+        )
+        assert.ok(step.lowest.length <= 2)
+        for (const { key, remaining } of step.lowest) found.set(key, remaining)
+        after = step.next
+      }
+      const lowest = [...found].sort(([, one], [, other]) => one - other).slice(0, 2)
+      assert.deepEqual(lowest, [
+        ['waf\nip\n4999', 5001],
+        ['waf\nip\n4998', 5002],
+      ])
+    })
+
     it('answers the asks of one call in order, each seeing the ones before it', async (test) => {
       const store = await open(test)
       const grants = await store.settle([

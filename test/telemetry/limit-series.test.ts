@@ -27,6 +27,8 @@ test('what the limiter counts is shown at each scrape, denials by reason', async
     'weir_limit_denials_total{reason="rate-limited"} 1',
     'weir_limit_denials_total{reason="banned"} 1',
     'weir_limit_denials_total{reason="shadow"} 0',
+    'weir_limit_agent_denials_total{agent="",limit="events",mode="enforced"} 1',
+    'weir_limit_agent_denials_total{agent="",limit="events",mode="shadow"} 0',
     'weir_limit_checkpoint_age_seconds 1.5',
     'weir_limit_store_failing 0',
     'weir_bans 1',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { withExamples } from '../examples.ts'
 import { EXIT } from '../exit-code.ts'
 import { print } from '../output.ts'
 import { table } from '../table.ts'
@@ -12,7 +13,7 @@ interface CheckOptions {
 
 /** `check`: the same code path as start and reload, without starting. */
 export function addCheckCommand(program: Command): void {
-  program
+  const check = program
     .command('check')
     .description('check the configuration; exit 2 when it is wrong, 1 when an agent cannot be reached')
     .option('-c, --config <file>', 'configuration file', 'weir.yaml')
@@ -38,4 +39,5 @@ export function addCheckCommand(program: Command): void {
         return `${summary}\n${rows}`
       })
     })
+  withExamples(check, 'weir check -c weir.yaml --connect')
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { LoadedConfig } from '../../daemon/config/load.ts'
 import { formatProblem, type Problem } from '../../daemon/config/problem.ts'
+import { withExamples } from '../examples.ts'
 import { EXIT } from '../exit-code.ts'
 import { print } from '../output.ts'
 
@@ -12,8 +13,9 @@ interface FileOptions {
 /** `config show` and `config schema`: about the file, not the daemon. */
 export function addConfigCommands(program: Command): void {
   const config = program.command('config').description('about the configuration file')
+  withExamples(config, 'weir config show -c weir.yaml', 'weir config schema')
 
-  config
+  const show = config
     .command('show')
     .description('print the configuration with secrets hidden')
     .option('-c, --config <file>', 'configuration file', 'weir.yaml')
@@ -36,7 +38,9 @@ export function addConfigCommands(program: Command): void {
       print(options.json === true, shown, () => toYaml(shown).trimEnd())
     })
 
-  config
+  withExamples(show, 'weir config show -c weir.yaml', 'weir config show --layers')
+
+  const schema = config
     .command('schema')
     .description('print the JSON Schema of the configuration file')
     .option('--json', 'print JSON (it always is)')
@@ -44,6 +48,7 @@ export function addConfigCommands(program: Command): void {
       const { configJsonSchema } = await import('../../daemon/config/schema.ts')
       print(true, configJsonSchema(), String)
     })
+  withExamples(schema, 'weir config schema > weir.schema.json')
 }
 
 /** The configuration, or undefined after its problems were printed and the exit code was set. */

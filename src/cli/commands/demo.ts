@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { WeirError } from '../../core/errors.ts'
+import { withExamples } from '../examples.ts'
 
 /** The demo lives beside the sources, built with them: `dist/deploy/demo`. */
 const DEMO = new URL('../../../deploy/demo/run-demo.js', import.meta.url)
@@ -12,7 +13,7 @@ interface DemoModule {
 
 /** `demo`: an upstream, Weir and three agents on this machine. */
 export function addDemoCommand(program: Command): void {
-  program
+  const demo = program
     .command('demo')
     .description('run Weir with an upstream and three agents on this machine, until Ctrl-C')
     .option('--port <port>', 'port of Weir', process.env['WEIR_DEMO_PORT'] ?? '8080')
@@ -31,4 +32,5 @@ export function addDemoCommand(program: Command): void {
       const { runDemo } = (await import(DEMO.href)) as DemoModule
       process.exitCode = await runDemo({ port })
     })
+  withExamples(demo, 'weir demo --port 9080')
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { withExamples } from '../examples.ts'
 
 interface ServeOptions {
   readonly config: string
@@ -7,7 +8,7 @@ interface ServeOptions {
 
 /** `serve`: the daemon in the foreground. */
 export function addServeCommand(program: Command): void {
-  program
+  const serve = program
     .command('serve')
     .description('run the daemon in the foreground; logs go to standard output as JSON')
     .option('-c, --config <file>', 'configuration file', 'weir.yaml')
@@ -20,11 +21,15 @@ export function addServeCommand(program: Command): void {
       const { serve } = await import('../../daemon/serve.ts')
       process.exitCode = await serve({ file: options.config, waitForAgentsMs: options.waitForAgents ?? 0 })
     })
+  withExamples(serve, 'weir serve -c weir.yaml --wait-for-agents 5000')
 }
+
+/** Longest timer there is, milliseconds. */
+const LONGEST_MS = 2_147_483_647
 
 function milliseconds(text: string): number {
   const value = Number(text)
-  if (!Number.isFinite(value) || value <= 0)
-    throw new InvalidArgumentError('expected a number of milliseconds > 0')
+  if (!(value > 0 && value <= LONGEST_MS))
+    throw new InvalidArgumentError(`expected a number of milliseconds above 0, at most ${LONGEST_MS}`)
   return value
 }

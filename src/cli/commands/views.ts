@@ -1,49 +1,48 @@
 import type { Command } from 'commander'
-import type { AgentView, ConnectionView, LimitView, LoadView, StatusView } from '../../admin/views.ts'
+import type { AgentView, ConnectionView, LoadView, StatusView } from '../../admin/views.ts'
+import { queryOf } from '../arguments.ts'
+import { withExamples } from '../examples.ts'
 import { EXIT } from '../exit-code.ts'
 import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
+import { printable } from '../printable.ts'
 import { table } from '../table.ts'
+import { shortTime } from '../times.ts'
 
-/** Commands that show: `status`, `agents`, `connections`, `limits`. */
+/** Commands that show: `status`, `agents`, `connections`. */
 export function addViewCommands(program: Command): void {
-  withDaemon(program.command('status'))
+  const status = withDaemon(program.command('status'))
     .description('show the daemon; exit 1 when it is not ready')
     .action(async (options: DaemonOptions) => {
       const status = await (await findDaemon(options)).call<StatusView>('GET', '/v1/status')
       print(options.json === true, status, () => statusText(status))
       if (!status.isReady) process.exitCode = EXIT.negative
     })
+  withExamples(status, 'weir status -c weir.yaml', 'weir status --admin 127.0.0.1:9901 --json')
 
-  withDaemon(program.command('agents'))
-    .description('show every agent with its connections')
-    .action(async (options: DaemonOptions) => {
-      const agents = await (await findDaemon(options)).call<AgentView[]>('GET', '/v1/agents')
-      print(options.json === true, agents, () =>
-        table(agents, [
-          ['AGENT', (agent) => agent.name],
-          ['STATE', (agent) => agent.state],
-          [
-            'CONNECTIONS',
-            (agent) => `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`,
-          ],
-          ['IN FLIGHT', (agent) => agent.inFlight],
-          ['WAITING', (agent) => agent.waiting],
-          ['BREAKER', (agent) => agent.breaker],
-          ['ON FAILURE', (agent) => agent.onFailure],
-          ['ENDPOINT', (agent) => agent.endpoint],
-          ['SOFTWARE', (agent) => agent.software],
-        ]),
-      )
+  const agents = withDaemon(program.command('agents'))
+    .description('show every agent, what an event would meet there and why')
+    .argument('[agent]', 'this one, with all figures; exit 1 when it is not ready')
+    .action(async (agent: string | undefined, options: DaemonOptions) => {
+      const daemon = await findDaemon(options)
+      const views = await daemon.call<AgentView[]>('GET', `/v1/agents${queryOf({ agent })}`)
+      const [only] = views
+      if (agent === undefined || only === undefined)
+        print(options.json === true, views, () => agentTable(views))
+      else {
+        print(options.json === true, only, () => agentText(only))
+        if (only.state !== 'ready') process.exitCode = EXIT.negative
+      }
     })
+  withExamples(agents, 'weir agents', 'weir agents waf')
 
-  withDaemon(program.command('connections'))
+  const connections = withDaemon(program.command('connections'))
     .description('show every connection')
     .argument('[agent]', 'of this agent only')
     .action(async (agent: string | undefined, options: DaemonOptions) => {
       const connections = await (await findDaemon(options)).call<ConnectionView[]>(
         'GET',
-        `/v1/connections${of(agent)}`,
+        `/v1/connections${queryOf({ agent })}`,
       )
       print(options.json === true, connections, () =>
         table(connections, [
@@ -58,46 +57,69 @@ export function addViewCommands(program: Command): void {
         ]),
       )
     })
-
-  withDaemon(program.command('limits'))
-    .description('show the rate limits')
-    .argument('[agent]', 'of this agent only')
-    .action(async (agent: string | undefined, options: DaemonOptions) => {
-      const limits = await (await findDaemon(options)).call<LimitView[]>('GET', `/v1/limits${of(agent)}`)
-      print(options.json === true, limits, () =>
-        limits.length === 0
-          ? 'no limits'
-          : table(limits, [
-              ['AGENT', (limit) => limit.agent],
-              ['LIMIT', (limit) => limit.name],
-              ['KEY', (limit) => limit.key],
-              ['RATE', (limit) => `${limit.ratePerSecond}/s`],
-              ['BURST', (limit) => limit.burst],
-              ['PER', (limit) => limit.cost],
-              ['LEFT', (limit) => limit.remaining ?? '-'],
-              ['MODE', (limit) => (limit.isShadow ? 'shadow' : 'enforced')],
-            ]),
-      )
-    })
+  withExamples(connections, 'weir connections', 'weir connections waf --json')
 }
 
-function of(agent: string | undefined): string {
-  return agent === undefined ? '' : `?agent=${encodeURIComponent(agent)}`
+function agentTable(agents: readonly AgentView[]): string {
+  return table(agents, [
+    ['AGENT', (agent) => agent.name],
+    ['STATE', (agent) => agent.state],
+    ['CONNECTIONS', (agent) => connectionsOf(agent)],
+    ['IN FLIGHT', (agent) => agent.inFlight],
+    ['WAITING', (agent) => agent.waiting],
+    ['BREAKER', (agent) => agent.breaker],
+    ['ON FAILURE', (agent) => agent.onFailure],
+    ['ENDPOINT', (agent) => agent.endpoint],
+    ['SOFTWARE', (agent) => agent.software],
+    ['REASON', (agent) => agent.reason],
+  ])
+}
+
+function connectionsOf(agent: AgentView): string {
+  return `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`
+}
+
+function agentText(agent: AgentView): string {
+  const lines: [string, string][] = [
+    ['agent', agent.name],
+    ['state', agent.reason === '' ? agent.state : `${agent.state}: ${agent.reason}`],
+    ['endpoint', agent.endpoint],
+    ['software', agent.software === '' ? '-' : agent.software],
+    ['connections', `${connectionsOf(agent)} (available/present/wanted), ${agent.dialFailures} dials failed`],
+    ['events', `${agent.inFlight} in flight, ${agent.waiting} waiting, ${agent.requests} done`],
+    [
+      'failures',
+      `${agent.errors} (${agent.timeouts} timeouts), ${Math.round(agent.errorRate * 100)} % of the last minute`,
+    ],
+    ['latency', `${agent.latencyMs.toFixed(2)} ms, queue ${agent.queueMs.toFixed(2)} ms`],
+    ['breaker', `${agent.breaker}, ${agent.ejections} ejections of connections`],
+    ['on failure', agent.onFailure],
+    ['sessions', String(agent.sessions)],
+  ]
+  return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')
 }
 
 function statusText(status: StatusView): string {
-  const lines = [
-    `weir ${status.version}, process ${status.pid}, up ${Math.round(status.uptimeMs / 1000)} s`,
-    `state      ${status.state}${status.isReady ? '' : ', not ready'}`,
-    `requests   ${status.openRequests} open`,
-    ...(status.load === undefined ? [] : [`load       ${loadLine(status.load)}`]),
-    `agents     ${status.agents.ready} of ${status.agents.total} ready`,
-    `routes     ${status.routes}`,
-    ...status.listeners.map((listener) => `${listener.option.padEnd(10)} ${listener.address}`),
-    `config     ${status.config.file}, in force since ${status.config.loadedAt}`,
-    ...status.config.refused.map((problem) => `refused    ${problem}`),
+  const { agents, config } = status
+  const lines: [string, string][] = [
+    ['state', `${status.state}${status.isReady ? '' : ', not ready'}`],
+    ...status.unready.map(({ name, detail }): [string, string] => ['', `${name}: ${detail}`]),
+    ['requests', `${status.openRequests} open`],
   ]
-  return lines.join('\n')
+  if (status.load !== undefined) lines.push(['load', loadLine(status.load)])
+  lines.push(['agents', `${agents.ready} of ${agents.total} ready`])
+  for (const { agent, state, reason } of status.troubles) lines.push(['', `${agent} ${state}: ${reason}`])
+  lines.push(['routes', String(status.routes)])
+  for (const { option, address } of status.listeners) lines.push([option, address])
+  lines.push(['config', `${config.file}, in force since ${config.loadedAt}`])
+  for (const problem of config.refused) lines.push(['refused', problem])
+  if (config.pendingRestart.length > 0)
+    lines.push(['restart', `needed for changes of ${config.pendingRestart.join(', ')}`])
+  const width = Math.max(10, ...lines.map(([name]) => name.length))
+  return [
+    `weir ${status.version}, process ${status.pid}, up ${shortTime(status.uptimeMs)}`,
+    ...lines.map(([name, text]) => `${name.padEnd(width)} ${printable(text, true)}`),
+  ].join('\n')
 }
 
 function loadLine({ inFlight, limit, pressure, refused }: LoadView): string {

@@ -131,12 +131,10 @@ export class AgentSet {
     return { policy: policyOf(config), pool }
   }
 
-  /** Resolves when every agent has a connection, or after `timeoutMs`. */
-  async whenReady(timeoutMs: number): Promise<void> {
-    await this.#within(
-      timeoutMs,
-      Array.from(this.registry, (pool) => pool.whenReady),
-    )
+  /** Resolves when every agent has a connection, after `timeoutMs`, or when `ending` is aborted. */
+  async whenReady(timeoutMs: number, ending?: AbortSignal): Promise<void> {
+    const ready = Array.from(this.registry, (pool) => pool.whenReady)
+    await this.#within(timeoutMs, ready, ending)
   }
 
   #commit(entries: ReadonlyMap<string, AgentEntry>, isUnused: () => boolean): void {
@@ -174,13 +172,21 @@ export class AgentSet {
     return this.#around.clock.now() + this.drainTimeoutMs
   }
 
-  async #within(timeoutMs: number, promises: readonly Promise<unknown>[]): Promise<void> {
+  async #within(
+    timeoutMs: number,
+    promises: readonly Promise<unknown>[],
+    ending?: AbortSignal,
+  ): Promise<void> {
+    if (ending?.aborted === true) return
     await new Promise<void>((resolve) => {
-      const timer = this.#around.clock.setTimer(timeoutMs, resolve)
-      void Promise.all(promises).then(() => {
+      const done = (): void => {
         timer.cancel()
+        ending?.removeEventListener('abort', done)
         resolve()
-      })
+      }
+      const timer = this.#around.clock.setTimer(timeoutMs, done)
+      ending?.addEventListener('abort', done)
+      void Promise.all(promises).then(done)
     })
   }
 }

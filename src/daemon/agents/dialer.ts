@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { VERSION } from '../../core/version.ts'
 import type { AgentConfig as AgentSetup } from '../../pool/managed-pool.ts'
 import type { Dialer, HandshakeOptions } from '../../transport/connection.ts'
 import { grpcDialer } from '../../transport/grpc/grpc-dialer.ts'
@@ -6,7 +7,6 @@ import { udsDialer } from '../../transport/uds/uds-dialer.ts'
 import { v1Dialer } from '../../transport/v1/v1-dialer.ts'
 import { formatEndpoint } from '../config/addresses.ts'
 import type { AgentConfig, AgentOrigin } from '../config/config.ts'
-import { VERSION } from '../version.ts'
 
 /** Time an agent has to accept its configuration, milliseconds: the protocol's minimum. */
 const CONFIG_TIMEOUT_MS = 5000

@@ -127,6 +127,8 @@ export interface BodyConfig {
   /** Bytes. */
   readonly maxBytes: number
   readonly onTooLarge: 'reject' | 'skip'
+  /** Bytes that may be asked about beyond the piece whose verdict is awaited. */
+  readonly aheadBytes: number
 }
 
 export interface RouteConfig {

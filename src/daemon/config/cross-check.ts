@@ -26,9 +26,31 @@ export function crossCheck(input: ConfigInput, folder: string, report: Report): 
   checkRoutes(input, report)
 }
 
+/** An address that a listener has. */
+interface Claim {
+  readonly address: BindAddress
+  readonly place: string
+  readonly option: string
+}
+
+/** One address twice, or one of the addresses that a wildcard with the same port stands for. */
+function isTaken(claim: Claim, address: BindAddress, place: string): boolean {
+  if (claim.place === place) return true
+  if (claim.address.kind === 'unix' || address.kind === 'unix') return false
+  if (claim.address.port !== address.port) return false
+  return covers(claim.address.host, address.host) || covers(address.host, claim.address.host)
+}
+
+/** Whether who listens at `one` listens at `other` too. `::` takes IPv4 as well, as Node binds it. */
+function covers(one: string, other: string): boolean {
+  if (one === '::') return true
+  if (one === '0.0.0.0') return !other.includes(':')
+  return one === 'localhost' && (other === '127.0.0.1' || other === '::1')
+}
+
 function checkListeners(input: ConfigInput, folder: string, report: Report): void {
   const { listen } = input
-  const seen = new Map<string, string>()
+  const claims: Claim[] = []
 
   function claim(address: BindAddress, path: OptionPath, option: string): void {
     if (address.kind === 'unix') {
@@ -45,10 +67,12 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
       address.kind === 'unix'
         ? `unix:${resolve(folder, address.path)}`
         : formatAddress({ ...address, kind: 'tcp' })
-    const first = seen.get(place)
-    if (first !== undefined)
-      report(path, `${place} is already taken by ${first}; give each listener its own address`)
-    else seen.set(place, option)
+    const first = claims.find((claim) => isTaken(claim, address, place))
+    if (first === undefined) claims.push({ address, place, option })
+    else {
+      const whose = first.place === place ? '' : ` (${first.place})`
+      report(path, `${place} is already taken by ${first.option}${whose}; give each listener its own address`)
+    }
   }
 
   const single: [string, Address | undefined][] = [

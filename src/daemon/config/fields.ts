@@ -18,7 +18,7 @@ function show(example: unknown): string {
 const MAX_MS = 2_147_483_647
 
 export function durationMs(example: number, description: string) {
-  const error = expected('a number of milliseconds > 0', example)
+  const error = expected(`a number of milliseconds above 0, at most ${MAX_MS}`, example)
   return z
     .number({ error })
     .gt(0, { error })

@@ -4,7 +4,8 @@ import type { Config } from './config.ts'
 import { crossCheck } from './cross-check.ts'
 import { type ConfigDocument, parseConfigDocument } from './document.ts'
 import { problemsOf } from './issues.ts'
-import { optionName, type Problem, type Report } from './problem.ts'
+import { brokenPaths, isRelated, partialInputs } from './partial.ts'
+import { type OptionPath, optionName, type Problem, type Report } from './problem.ts'
 import { resolveReferences } from './references.ts'
 import { resolveConfig } from './resolve.ts'
 import { configSchema } from './schema.ts'
@@ -36,6 +37,12 @@ export function loadConfig(
   const document = parseConfigDocument(shown, text)
   if (!('value' in document)) return { isValid: false, problems: document }
 
+  const placed = ({ option, message, of }: Finding): Problem => ({
+    file: shown,
+    ...document.position(option, of ?? 'value'),
+    option: optionName(option),
+    message,
+  })
   const references = resolveReferences({ ...document, file }, environment)
   const problems = references.problems.map((problem) => ({ ...problem, file: shown }))
   const broken = new Set(problems.map((problem) => problem.option))
@@ -44,19 +51,46 @@ export function loadConfig(
     const found = problemsOf(checked.error.issues, document)
     /* An unresolved reference leaves a hole that the schema would complain about a second time. */
     problems.push(...found.filter((problem) => !broken.has(problem.option)))
+    problems.push(
+      ...beside(references.value, brokenPaths(checked.error.issues), file)
+        .filter(({ option }) => !broken.has(optionName(option)))
+        .map(placed),
+    )
     return { isValid: false, problems: inFileOrder(problems) }
   }
-  const report: Report = (option, message, of) =>
-    void problems.push({
-      file: shown,
-      ...document.position(option, of ?? 'value'),
-      option: optionName(option),
-      message,
-    })
+  const report: Report = (option, message, of) => void problems.push(placed({ option, message, of }))
   crossCheck(checked.data, dirname(file), report)
   const config = resolveConfig(checked.data, file, dirname(file), references.files, report)
   if (problems.length > 0) return { isValid: false, problems: inFileOrder(problems) }
   return { isValid: true, config, document }
+}
+
+/** A problem that knows its option, not its place yet. */
+interface Finding {
+  readonly option: OptionPath
+  readonly message: string
+  readonly of: 'key' | undefined
+}
+
+/** What is wrong beside the broken options, as far as a file with mistakes can be understood. */
+function beside(value: unknown, broken: readonly OptionPath[], file: string): Finding[] {
+  const folder = dirname(file)
+  const [first = [], second = first] = partialInputs(value, broken).map((input) => {
+    const findings: Finding[] = []
+    const report: Report = (option, message, of) => void findings.push({ option, message, of })
+    crossCheck(input, folder, report)
+    resolveConfig(input, file, folder, [], report)
+    return findings
+  })
+  const known = new Set(second.map(({ option, message }) => `${optionName(option)}\n${message}`))
+  /* Whether a route names an agent cannot be told while the agents themselves are not understood. */
+  const isBlind = broken.some((path) => path[0] === 'agents' && path.length <= 2)
+  return first.filter(
+    ({ option, message }) =>
+      known.has(`${optionName(option)}\n${message}`) &&
+      !broken.some((path) => isRelated(path, option)) &&
+      !(isBlind && option[0] === 'routes' && option[2] === 'agents'),
+  )
 }
 
 /** Relative when that is shorter to read. */

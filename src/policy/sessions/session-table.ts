@@ -163,11 +163,13 @@ export class SessionTable {
     return swept
   }
 
-  /** The most recently used sessions, for people. Copies; prolongs nothing. */
-  list(now: number, limit = 100): Session[] {
+  /** The most recently used sessions but the first `offset`, for people. Copies; prolongs nothing. */
+  list(now: number, limit = 100, offset = 0): Session[] {
     const sessions: Session[] = []
+    let passed = 0
     for (let entry = this.#recency.newest; entry !== null && sessions.length < limit; entry = entry.older) {
       if (this.#hasEnded(entry, now)) break
+      if (passed++ < offset) continue
       const { key, home, connectionId, createdAt, lastUsedAt } = entry
       sessions.push({ key, home, connectionId, createdAt, lastUsedAt })
     }

@@ -18,7 +18,7 @@ export function deadlineLayer(wheel: TimerWheel): Layer {
       if (!call.isPending) return false
       const { timeoutMs, maxTimeoutMultiplier } = call.policy
       const factor = Math.min(call.connection!.timeoutMultiplier, maxTimeoutMultiplier)
-      const until = call.startedAt + timeoutMs * factor
+      const until = call.dueSince + timeoutMs * factor
       if (until <= call.deadlineAt) return false
       wheel.arm(call, until)
       return true

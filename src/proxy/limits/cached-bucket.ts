@@ -9,6 +9,15 @@ export interface LimitScope {
   readonly rule: LimitRule
   readonly isPerByte: boolean
   readonly buckets: Map<string, CachedBucket>
+  /** Shared with the limit of the same name that this one replaced: a reload forgets no count. */
+  readonly counts: DenialCounts
+}
+
+/** Denials of one limit since the start. */
+export interface DenialCounts {
+  enforced: number
+  /** Would have been denied, but the limit only counts. */
+  shadow: number
 }
 
 /** A check that waits for tokens from the store. */
@@ -42,8 +51,12 @@ export class CachedBucket {
   /** `seq` of the last grant; 0: none yet. */
   seq = 0
   isContended = false
+  /** Checks denied, or counted in shadow mode, since the bucket is in memory. */
+  denials = 0
   /** Tokens taken while the store was out of reach, not booked there yet. */
   owed = 0
+  /** The store lost what was booked: all that is spent and not refilled yet is owed to it. */
+  isUnbooked = false
   /** Tokens taken since the last checkpoint. */
   spent = 0
   /** More tokens are asked for, ahead of need, once `spent` passes this. */
@@ -72,6 +85,14 @@ export class CachedBucket {
   wait(waiter: Waiter): void {
     if (this.#waiters === undefined) this.#waiters = [waiter]
     else this.#waiters.push(waiter)
+  }
+
+  /** The store is another one: what is held came from the old one, what is spent has to be booked in the new one. */
+  rebook(): void {
+    this.bucket.lapse()
+    this.seq = 0
+    this.isContended = false
+    this.isUnbooked = true
   }
 
   /** All of them, in their order; nobody waits afterwards. */

@@ -27,6 +27,8 @@ export interface LeasedBucketsOptions {
 
 /** Buckets queued for the store at once by a checkpoint: it takes as long as it takes, and nobody feels it. */
 const CHECKPOINT_STEP = 512
+/** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
+const SHRINK_STEP = 5000
 /** Buckets that may wait to be given back. */
 const MOST_LEAVING = 100_000
 
@@ -37,10 +39,10 @@ const MOST_LEAVING = 100_000
 export class LeasedBuckets {
   readonly cache: BucketCache
   readonly courier: LeaseCourier
+  onStoreFailure: StoreFailurePolicy
   readonly #clock: Clock
   readonly #bans: BanBook
   readonly #counters: LimiterCounters
-  readonly #onStoreFailure: StoreFailurePolicy
   readonly #storeTimeoutMs: number
   /** Evicted, not given back yet: a bucket that is used again meanwhile just returns. */
   readonly #leaving = new Map<string, CachedBucket>()
@@ -50,7 +52,7 @@ export class LeasedBuckets {
     this.#clock = options.clock
     this.#bans = bans
     this.#counters = counters
-    this.#onStoreFailure = options.onStoreFailure
+    this.onStoreFailure = options.onStoreFailure
     this.#storeTimeoutMs = options.storeTimeoutMs
     this.cache = new BucketCache(options.capacity, (bucket) => this.#evicted(bucket))
     this.courier = new LeaseCourier({
@@ -76,7 +78,7 @@ export class LeasedBuckets {
       return found
     }
     this.#counters.misses++
-    const key = `${agent}\n${scope.rule.name}\n${part}`
+    const key = bucketKey(scope, agent, part)
     const leaving = this.#leaving.get(key)
     const { ratePerSecond, burst } = scope.rule
     let bucket: CachedBucket
@@ -98,16 +100,25 @@ export class LeasedBuckets {
   /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
   take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
     const now = this.#clock.now()
-    if (cost > bucket.bucket.burst) return this.#deny(outOfTokens(bucket, now, cost))
+    if (cost > bucket.bucket.burst) return this.#deny(bucket, outOfTokens(bucket, now, cost))
     if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
       if (outcome === 'taken') {
         this.#spent(bucket, now, cost)
         return ALLOWED
       }
-      if (outcome === 'empty') return this.#deny(outOfTokens(bucket, now, cost))
+      if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
     }
     return this.#cover(bucket, agent, now, cost)
+  }
+
+  /** Buckets over the capacity leave in the next turns, so that a much smaller one does not hold up traffic. */
+  resize(capacity: number): void {
+    this.cache.capacity = capacity
+    const shrink = (): void => {
+      if (this.cache.shrink(SHRINK_STEP)) setImmediate(shrink)
+    }
+    shrink()
   }
 
   /** Settles every bucket used since the last time with the store. Never rejects. */
@@ -135,6 +146,16 @@ export class LeasedBuckets {
     }
   }
 
+  /** The store lost what it held: books what the buckets in memory know, before anything is granted anew. */
+  rebook(): void {
+    for (const bucket of this.cache) {
+      bucket.rebook()
+      this.#markDirty(bucket)
+    }
+    /* Those that were not sent yet will be, and book what they know as they leave. */
+    for (const bucket of this.#leaving.values()) bucket.rebook()
+  }
+
   /** Gives every unused token back. */
   async giveAllBack(): Promise<void> {
     /* What is on its way would be granted after the return. */
@@ -155,7 +176,7 @@ export class LeasedBuckets {
   ): LimitVerdict | Promise<LimitVerdict> {
     if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
-    if (waitMs !== 0) return this.#deny(outOfTokens(bucket, now, cost, waitMs))
+    if (waitMs !== 0) return this.#deny(bucket, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
     let verdict: LimitVerdict | undefined
     const waiter: Waiter = {
@@ -175,7 +196,7 @@ export class LeasedBuckets {
   }
 
   #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
-    switch (this.#onStoreFailure) {
+    switch (this.onStoreFailure) {
       case 'deny':
         this.#counters.storeDenied++
         return storeOutOfReach(bucket, now)
@@ -184,7 +205,7 @@ export class LeasedBuckets {
         return ALLOWED
       case 'memory-only': {
         const held = bucket.bucket.held(now)
-        if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(outOfTokens(bucket, now, cost))
+        if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(bucket, outOfTokens(bucket, now, cost))
         this.#counters.uncovered++
         bucket.owed += Math.max(0, cost - held)
         this.#spent(bucket, now, cost)
@@ -195,17 +216,27 @@ export class LeasedBuckets {
 
   #spent(bucket: CachedBucket, now: number, cost: number): void {
     bucket.spent += cost
-    if (!bucket.isDirty) {
-      bucket.isDirty = true
-      this.#dirty.push(bucket)
-    }
+    this.#markDirty(bucket)
     const isLow = bucket.spent > bucket.refillAt || now > bucket.refillAfterMs
     if (isLow && !bucket.isContended && !this.courier.isFailing) this.courier.ask(bucket)
   }
 
-  #deny(verdict: LimitDenied): LimitDenied {
-    if (verdict.shadow) this.#counters.shadow++
-    else this.#counters.rateLimited++
+  #markDirty(bucket: CachedBucket): void {
+    if (bucket.isDirty) return
+    bucket.isDirty = true
+    this.#dirty.push(bucket)
+  }
+
+  #deny(bucket: CachedBucket, verdict: LimitDenied): LimitDenied {
+    const { counts } = bucket.scope
+    bucket.denials++
+    if (verdict.shadow) {
+      this.#counters.shadow++
+      counts.shadow++
+    } else {
+      this.#counters.rateLimited++
+      counts.enforced++
+    }
     return verdict
   }
 
@@ -251,7 +282,7 @@ export class LeasedBuckets {
       }
       const waitMs = outcome === 'empty' ? 0 : bucket.bucket.coverableInMs(now, waiter.cost)
       if (outcome === 'uncovered' && waitMs === 0 && now < waiter.untilMs) bucket.wait(waiter)
-      else waiter.resolve(this.#deny(outOfTokens(bucket, now, waiter.cost, waitMs)))
+      else waiter.resolve(this.#deny(bucket, outOfTokens(bucket, now, waiter.cost, waitMs)))
     }
     if (bucket.hasWaiters) this.courier.ask(bucket)
   }
@@ -288,4 +319,9 @@ export class LeasedBuckets {
 export function nameWithin(scope: LimitScope, agent: string, part: string): string {
   if (scope.agent !== undefined) return part
   return part === '' ? agent : `${agent}\n${part}`
+}
+
+/** Key in the store. */
+export function bucketKey(scope: LimitScope, agent: string, part: string): string {
+  return `${agent}\n${scope.rule.name}\n${part}`
 }

@@ -17,6 +17,12 @@ export class LimitScopes {
     return this.#agents.get(agent) ?? this.#defaults
   }
 
+  /** Every limit there is. */
+  *[Symbol.iterator](): IterableIterator<LimitScope> {
+    yield* this.#defaults
+    for (const scopes of this.#agents.values()) yield* scopes
+  }
+
   /**
    * Puts a plan in force and returns the scopes that are not part of it any more. A limit that stays as it was keeps
    * its scope. Throws INVALID_ARGUMENT naming the field, and then changes nothing.
@@ -25,13 +31,15 @@ export class LimitScopes {
     for (const [agent, rules] of plan.agents) validateRules(`agents.${agent}`, rules)
     validateRules('defaults', plan.defaults)
     const old = new Set([...this.#defaults, ...[...this.#agents.values()].flat()])
+    const namesakes = new Map([...old].map((scope) => [nameOf(scope), scope.counts]))
     const scopeOf = (agent: string | undefined, rule: LimitRule): LimitScope => {
       for (const scope of old) {
         if (scope.agent !== agent || !isSameRule(scope.rule, rule)) continue
         old.delete(scope)
         return scope
       }
-      return { agent, rule, isPerByte: rule.cost === 'byte', buckets: new Map() }
+      const counts = namesakes.get(nameOf({ agent, rule })) ?? { enforced: 0, shadow: 0 }
+      return { agent, rule, isPerByte: rule.cost === 'byte', buckets: new Map(), counts }
     }
     this.#defaults = plan.defaults.map((rule) => scopeOf(undefined, rule))
     this.#agents = new Map(
@@ -39,6 +47,10 @@ export class LimitScopes {
     )
     return [...old]
   }
+}
+
+function nameOf({ agent, rule }: Pick<LimitScope, 'agent' | 'rule'>): string {
+  return `${agent ?? ''}\n${rule.name}`
 }
 
 function validateRules(where: string, rules: readonly LimitRule[]): void {

@@ -6,6 +6,11 @@ export interface LimitStore {
   /** `settle` answers in the same turn: a check never waits. */
   readonly isImmediate: boolean
   /**
+   * `listener` is called in the turn in which it turns out that what was stored is gone (a file deleted or replaced, an
+   * engine that lost its data), before anything is asked of what took its place. One listener; the last one counts.
+   */
+  whenReplaced(listener: () => void): void
+  /**
    * Hands out, takes back and books tokens, each ask atomic, in order. Rejects with STORAGE and then has
    * changed nothing, or everything; both are safe, because an unknown grant is never spent.
    */
@@ -18,6 +23,31 @@ export interface LimitStore {
   banHistory(agent: string | undefined, limit: number): Promise<readonly BanRecord[]>
   /** Forgets some buckets that are full again (they equal unknown ones). A short step, called each second. */
   expireIdle(nowMs: number): Promise<TableFacts>
+  /**
+   * How buckets stand, in the order of the keys; undefined: unknown, so full. A look changes nothing. What holders
+   * have and did not spend yet counts as gone.
+   */
+  look(keys: readonly string[], nowMs: number): Promise<readonly (BucketFacts | undefined)[]>
+  /**
+   * One short step through the buckets whose key begins with `prefix`, after the key `after` ('': from the start): the
+   * `lowest` ones with the fewest tokens left among those looked at, and where to go on.
+   */
+  lookAfter(prefix: string, after: string, lowest: number, nowMs: number): Promise<LookStep>
+}
+
+export interface BucketFacts {
+  readonly key: string
+  /** Tokens left, with fractions. */
+  readonly remaining: number
+  readonly burst: number
+  /** Milliseconds until full; undefined: never. */
+  readonly resetMs: number | undefined
+}
+
+export interface LookStep {
+  readonly lowest: readonly BucketFacts[]
+  /** To be given as `after` of the next step; undefined: that was all. */
+  readonly next: string | undefined
 }
 
 export interface TableFacts {

@@ -1,3 +1,12 @@
+/** Whether the store behind the limiter answers. */
+export interface LimitStoreHealth {
+  /** Its last call failed or came late; `onStoreFailure` decides what it does not cover. */
+  readonly isFailing: boolean
+  /** Calls that failed or came late. */
+  readonly failures: number
+  readonly lastError: string | undefined
+}
+
 /** What the limiter did since it started, and how it is now. */
 export interface LimiterStats {
   /** Buckets in memory, and how many may be. */
@@ -14,6 +23,8 @@ export interface LimiterStats {
     /** Denied because the store was out of reach. */
     readonly store: number
   }
+  /** Denials of each limit in force. */
+  readonly limits: readonly LimitDenials[]
   /** Checks that waited for tokens from the store. */
   readonly waits: number
   /** Allowed although the store was out of reach and the tokens were not covered. */
@@ -21,10 +32,7 @@ export interface LimiterStats {
   readonly bans: number
   /** Milliseconds since the last complete checkpoint; undefined: none yet. */
   readonly checkpointAgeMs: number | undefined
-  readonly store: {
-    readonly isFailing: boolean
-    readonly failures: number
-    readonly lastError: string | undefined
+  readonly store: LimitStoreHealth & {
     /** Asks not sent yet, and calls not answered yet. */
     readonly backlog: number
     /** Buckets in the store at the last count; undefined: not counted yet. */
@@ -32,6 +40,16 @@ export interface LimiterStats {
     /** Idle buckets forgotten by the store. */
     readonly expired: number
   }
+}
+
+/** What one limit denied since the start. */
+export interface LimitDenials {
+  /** Empty: a limit of agents without limits of their own. */
+  readonly agent: string
+  readonly limit: string
+  readonly denials: number
+  /** Would have been denied, but the limit only counted. */
+  readonly shadowDenials: number
 }
 
 /** Counters behind {@link LimiterStats}, written by the limiter alone. */

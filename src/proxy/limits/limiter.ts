@@ -1,15 +1,20 @@
 import type { Clock, TimerHandle } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
-import type { Probe } from '../../core/probe.ts'
 import { BanBook } from './ban-book.ts'
 import type { CachedBucket, LimitScope } from './cached-bucket.ts'
-import { LeasedBuckets, type LeasedBucketsOptions, nameWithin } from './leased-buckets.ts'
+import {
+  LeasedBuckets,
+  type LeasedBucketsOptions,
+  nameWithin,
+  type StoreFailurePolicy,
+} from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
 import { ALLOWED, type LimitGate, type LimitRequest, type LimitVerdict } from './limit-gate.ts'
+import { LimitInspection } from './limit-inspection.ts'
 import { keyOf } from './limit-rule.ts'
 import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
 import type { LimitStore } from './limit-store.ts'
-import { LimiterCounters, type LimiterStats } from './limiter-stats.ts'
+import { LimiterCounters, type LimiterStats, type LimitStoreHealth } from './limiter-stats.ts'
 
 /** One limit as it stands, for headers and operators. */
 export interface LimitView {
@@ -34,21 +39,24 @@ const TICK_MS = 1000
  */
 export class Limiter implements LimitGate {
   readonly bans: BanBook
+  /** Looks at buckets, for operators. */
+  readonly inspection: LimitInspection
   readonly #store: LimitStore
   readonly #clock: Clock
-  readonly #probe: Probe
   readonly #buckets: LeasedBuckets
   readonly #counters = new LimiterCounters()
   readonly #scopes = new LimitScopes()
   #timer: TimerHandle | undefined
+  #isTicking = false
   #drained: Promise<void> | undefined
 
   constructor(options: LeasedBucketsOptions) {
     this.#store = options.store
     this.#clock = options.clock
-    this.#probe = options.probe
     this.bans = new BanBook(options.store, options.clock)
     this.#buckets = new LeasedBuckets(options, this.bans, this.#counters)
+    this.inspection = new LimitInspection(this.#scopes, options.store, options.clock)
+    options.store.whenReplaced(() => this.#rebook())
   }
 
   /** Loads the bans, then keeps checkpoints and bans going each second. Rejects with STORAGE. */
@@ -99,6 +107,11 @@ export class Limiter implements LimitGate {
     })
   }
 
+  get storeHealth(): LimitStoreHealth {
+    const { isFailing, failures, lastError } = this.#buckets.courier
+    return { isFailing, failures, lastError }
+  }
+
   get stats(): LimiterStats {
     const counters = this.#counters
     const { cache, courier } = this.#buckets
@@ -117,12 +130,16 @@ export class Limiter implements LimitGate {
       },
       waits: counters.waits,
       uncovered: counters.uncovered,
+      limits: Array.from(this.#scopes, ({ agent, rule, counts }) => ({
+        agent: agent ?? '',
+        limit: rule.name,
+        denials: counts.enforced,
+        shadowDenials: counts.shadow,
+      })),
       bans: this.bans.list().length,
       checkpointAgeMs: checkpointAtMs === undefined ? undefined : this.#clock.now() - checkpointAtMs,
       store: {
-        isFailing: courier.isFailing,
-        failures: courier.failures,
-        lastError: courier.lastError,
+        ...this.storeHealth,
         backlog: courier.backlog,
         rows: counters.rows,
         expired: counters.expired,
@@ -135,9 +152,21 @@ export class Limiter implements LimitGate {
     return this.#buckets.checkpoint()
   }
 
-  /** Changes the number of buckets in memory; those over it leave at once. */
+  /**
+   * Changes the number of buckets in memory, >= 1. Those over it give their tokens back, some thousands per turn of the
+   * event loop, the ones used longest ago first.
+   */
   resize(capacity: number): void {
-    this.#buckets.cache.resize(capacity)
+    this.#buckets.resize(capacity)
+  }
+
+  get onStoreFailure(): StoreFailurePolicy {
+    return this.#buckets.onStoreFailure
+  }
+
+  /** In force from the next check on, also while the store is out of reach. */
+  set onStoreFailure(policy: StoreFailurePolicy) {
+    this.#buckets.onStoreFailure = policy
   }
 
   /** Stops, and gives every unused token back, so that a restart resumes exactly. Twice: the same promise. */
@@ -192,18 +221,36 @@ export class Limiter implements LimitGate {
     })
   }
 
+  /** One at a time: a store that hangs must not gather calls. What fails shows in `stats.store`. */
   async #tick(): Promise<void> {
-    await this.#buckets.courier.tryAgain()
-    const checkpoint = this.checkpoint()
+    if (this.#isTicking) return
+    this.#isTicking = true
     try {
-      await this.bans.refresh()
-      const facts = await this.#store.expireIdle(this.#clock.now())
-      this.#counters.rows = facts.rows
-      this.#counters.expired += facts.expired
-    } catch (error) {
-      this.#probe.notice?.('warn', `bans and idle limits were not read: ${WeirError.from(error).message}`)
+      await this.#buckets.courier.tryAgain()
+      const checkpoint = this.checkpoint()
+      await this.#keepHouse()
+      await checkpoint
+    } finally {
+      this.#isTicking = false
     }
-    await checkpoint
+  }
+
+  async #keepHouse(): Promise<void> {
+    const { courier } = this.#buckets
+    await courier.watch(this.bans.refresh(), false)
+    if (courier.isFailing) return
+    const facts = await courier.watch(this.#store.expireIdle(this.#clock.now()), true)
+    if (facts instanceof WeirError) return
+    this.#counters.rows = facts.rows
+    this.#counters.expired += facts.expired
+  }
+
+  /** The store is another one than before: what is known here is written into it before it is relied on. */
+  #rebook(): void {
+    this.#buckets.rebook()
+    this.bans.rewrite()
+    void this.#buckets.courier.watch(this.bans.refresh(), false)
+    void this.#buckets.courier.tryAgain().then(() => this.checkpoint())
   }
 }
 

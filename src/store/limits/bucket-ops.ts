@@ -15,15 +15,21 @@ interface StoredRow {
   readonly wanted_ms: number | null
 }
 
-export interface SettleArgs {
-  readonly epoch: number
+/** Which start of which host monotonic times count from, and what the wall clock says. */
+export interface HostMoment {
+  /** See `HostClock.identity`. Named by each call: another file may come to lie at the path between two. */
+  readonly host: string
   readonly wallMs: number
+}
+
+export interface SettleArgs extends HostMoment {
   readonly keys: readonly string[]
   /** `ASK_FIELDS` numbers per key, see `lease-frames.ts`. */
   readonly asks: Float64Array
 }
 
-export interface ExpireArgs extends HostTime {
+export interface ExpireArgs extends HostMoment {
+  readonly nowMs: number
   /** Rows looked at at most. */
   readonly scan: number
 }
@@ -37,7 +43,6 @@ export interface ExpireResult {
 const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
 
 export interface BucketOps {
-  readonly nameEpoch: StoreOp<string, number>
   readonly settleLeases: StoreOp<SettleArgs, Float64Array>
   readonly expireBuckets: StoreOp<ExpireArgs, ExpireResult>
 }
@@ -53,22 +58,21 @@ export function bucketOps(database: Database): BucketOps {
   const remove = database.prepare('DELETE FROM limit_bucket WHERE key = ?')
   const addEpoch = database.prepare('INSERT OR IGNORE INTO host_epoch (identity) VALUES (?)')
   const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
+  const epochOf = (host: string): number => {
+    const known = readEpoch.get(host)
+    if (known !== undefined) return known.id
+    addEpoch.run(host)
+    return readEpoch.get(host)!.id
+  }
   let sweptTo = ''
   let sweptRows = 0
   let rows: number | undefined
 
   return {
-    nameEpoch: {
-      kind: 'write',
-      run(identity) {
-        addEpoch.run(identity)
-        return readEpoch.get(identity)!.id
-      },
-    },
-
     settleLeases: {
       kind: 'write',
-      run({ epoch, wallMs, keys, asks }) {
+      run({ host, wallMs, keys, asks }) {
+        const epoch = epochOf(host)
         const grants = new Float64Array(keys.length * GRANT_FIELDS)
         for (let index = 0; index < keys.length; index++) {
           const key = keys[index]!
@@ -104,18 +108,19 @@ export function bucketOps(database: Database): BucketOps {
 
     expireBuckets: {
       kind: 'write',
-      run(args) {
+      run({ host, nowMs, wallMs, scan }) {
+        const time: HostTime = { epoch: epochOf(host), nowMs, wallMs }
         let expired = 0
-        const seen = readAfter.all(sweptTo, args.scan)
+        const seen = readAfter.all(sweptTo, scan)
         for (const stored of seen) {
-          if (isFull(toRow(stored), args)) {
+          if (isFull(toRow(stored), time)) {
             remove.run(stored.key)
             expired++
           } else {
             sweptRows++
           }
         }
-        if (seen.length < args.scan) {
+        if (seen.length < scan) {
           rows = sweptRows
           sweptRows = 0
           sweptTo = ''

@@ -57,6 +57,31 @@ export function elapsedMs(row: LeaseRow, time: HostTime): number {
   return rest > 0 && rest <= LONGEST_REST_MS ? rest : 0
 }
 
+/** How a bucket stands by its row: tokens that holders have and did not spend yet count as gone. */
+export interface BucketFacts {
+  readonly key: string
+  /** Tokens left, with fractions. */
+  readonly remaining: number
+  readonly burst: number
+  /** Milliseconds until full; undefined: never. */
+  readonly resetMs: number | undefined
+}
+
+export function bucketFacts(key: string, row: LeaseRow, time: HostTime): BucketFacts {
+  const debt = Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
+  const resetMs = debt === 0 ? 0 : row.rate === 0 ? undefined : (debt / row.rate) * 1000
+  return { key, remaining: Math.max(0, row.burst - debt), burst: row.burst, resetMs }
+}
+
+/** The `most` buckets with the fewest tokens left, those first. */
+export function mergeLowest(
+  one: readonly BucketFacts[],
+  other: readonly BucketFacts[],
+  most: number,
+): readonly BucketFacts[] {
+  return [...one, ...other].sort((a, b) => a.remaining - b.remaining).slice(0, most)
+}
+
 /** The row is full again: forgetting it changes nothing. */
 export function isFull(row: LeaseRow, time: HostTime): boolean {
   return row.debt - (row.rate / 1000) * elapsedMs(row, time) <= 0

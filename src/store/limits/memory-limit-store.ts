@@ -1,4 +1,14 @@
-import { type HostTime, isFull, type LeaseRow, type RowAsk, type RowGrant, settleRow } from './lease-row.ts'
+import {
+  type BucketFacts,
+  bucketFacts,
+  type HostTime,
+  isFull,
+  type LeaseRow,
+  mergeLowest,
+  type RowAsk,
+  type RowGrant,
+  settleRow,
+} from './lease-row.ts'
 
 export interface MemoryBanChange {
   readonly agent: string
@@ -36,6 +46,9 @@ export class MemoryLimitStore {
   constructor(maxRows = 1_000_000) {
     this.#maxRows = maxRows
   }
+
+  /** It never is: it lives and dies with the process. */
+  whenReplaced(): void {}
 
   settle(asks: readonly (RowAsk & { readonly key: string; readonly atMs: number })[]): RowGrant[] {
     return asks.map((ask) => {
@@ -76,6 +89,29 @@ export class MemoryLimitStore {
       expired++
     }
     return Promise.resolve({ expired, rows: this.#rows.size })
+  }
+
+  look(keys: readonly string[], nowMs: number): Promise<readonly (BucketFacts | undefined)[]> {
+    const time = { epoch: 0, nowMs, wallMs: 0 }
+    return Promise.resolve(
+      keys.map((key) => {
+        const row = this.#rows.get(key)
+        return row && bucketFacts(key, row, time)
+      }),
+    )
+  }
+
+  /** In one step: there is no thread that others wait for, and at most `maxRows` rows. */
+  lookAfter(
+    prefix: string,
+    _after: string,
+    lowest: number,
+    nowMs: number,
+  ): Promise<{ readonly lowest: readonly BucketFacts[]; readonly next: undefined }> {
+    const time = { epoch: 0, nowMs, wallMs: 0 }
+    const facts: BucketFacts[] = []
+    for (const [key, row] of this.#rows) if (key.startsWith(prefix)) facts.push(bucketFacts(key, row, time))
+    return Promise.resolve({ lowest: mergeLowest([], facts, lowest), next: undefined })
   }
 
   /** One that is full again if there is one among the next few, else the next. */

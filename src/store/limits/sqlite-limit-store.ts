@@ -2,36 +2,34 @@ import type { Clock } from '../../core/clock.ts'
 import { type HostClock, hostClock } from '../host-clock.ts'
 import type { Store } from '../store.ts'
 import type { BanChangeRow, BanRow } from './ban-ops.ts'
+import type { HostMoment } from './bucket-ops.ts'
+import type { LookAfterResult } from './bucket-reads.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
-import type { RowAsk, RowGrant } from './lease-row.ts'
+import type { BucketFacts, RowAsk, RowGrant } from './lease-row.ts'
 
 interface Ask extends RowAsk {
   readonly key: string
   readonly atMs: number
 }
 
-/** Rows looked at per `expireIdle`: a few milliseconds of the store thread. */
-const EXPIRY_SCAN = 2000
+/** Rows looked at per step of housekeeping or of a look: a few milliseconds of the store thread. */
+const SCAN = 2000
 
 /** Buckets and bans in the file, shared with every other process that has it open. */
 export class SqliteLimitStore {
   readonly isImmediate = false
   readonly #store: Store
   readonly #clock: Clock
-  readonly #epoch: number
-  readonly #offsetMs: number
+  readonly #host: HostClock
 
-  private constructor(store: Store, clock: Clock, epoch: number, offsetMs: number) {
+  constructor(store: Store, clock: Clock, host: HostClock = hostClock()) {
     this.#store = store
     this.#clock = clock
-    this.#epoch = epoch
-    this.#offsetMs = offsetMs
+    this.#host = host
   }
 
-  /** Rejects with STORAGE. */
-  static async open(store: Store, clock: Clock, host: HostClock = hostClock()): Promise<SqliteLimitStore> {
-    const epoch = await store.call('nameEpoch', host.identity)
-    return new SqliteLimitStore(store, clock, epoch, host.offsetMs)
+  whenReplaced(listener: () => void): void {
+    this.#store.whenReplaced(listener)
   }
 
   async settle(asks: readonly Ask[]): Promise<readonly RowGrant[]> {
@@ -43,7 +41,7 @@ export class SqliteLimitStore {
       keys.push(ask.key)
       frames[at + ASK.rate] = ask.rate
       frames[at + ASK.burst] = ask.burst
-      frames[at + ASK.atMs] = ask.atMs + this.#offsetMs
+      frames[at + ASK.atMs] = ask.atMs + this.#host.offsetMs
       frames[at + ASK.seq] = ask.seq
       frames[at + ASK.give] = ask.give
       frames[at + ASK.owed] = ask.owed
@@ -52,7 +50,7 @@ export class SqliteLimitStore {
       frames[at + ASK.ahead] = ask.ahead
     }
     const grants = await this.#store.call('settleLeases', {
-      epoch: this.#epoch,
+      host: this.#host.identity,
       wallMs: this.#clock.wallMs(),
       keys,
       asks: frames,
@@ -74,19 +72,32 @@ export class SqliteLimitStore {
 
   /** Expired sessions leave with the buckets: one step of housekeeping for the whole file. */
   async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
-    const wallMs = this.#clock.wallMs()
-    const time = { epoch: this.#epoch, nowMs: nowMs + this.#offsetMs, wallMs }
+    const time = this.#timeAt(nowMs)
+    const { wallMs } = time
     const [facts] = await Promise.all([
-      this.#store.call('expireBuckets', { ...time, scan: EXPIRY_SCAN }),
-      this.#store.call('expireSessions', { wallMs, limit: EXPIRY_SCAN }),
+      this.#store.call('expireBuckets', { ...time, scan: SCAN }),
+      this.#store.call('expireSessions', { wallMs, limit: SCAN }),
     ])
     return facts
+  }
+
+  look(keys: readonly string[], nowMs: number): Promise<readonly (BucketFacts | undefined)[]> {
+    return this.#store.call('lookAtBuckets', { keys, ...this.#timeAt(nowMs) })
+  }
+
+  lookAfter(prefix: string, after: string, lowest: number, nowMs: number): Promise<LookAfterResult> {
+    return this.#store.call('lookAfterBucket', { prefix, after, scan: SCAN, lowest, ...this.#timeAt(nowMs) })
+  }
+
+  #timeAt(nowMs: number): HostMoment & { readonly nowMs: number } {
+    const { identity: host, offsetMs } = this.#host
+    return { host, nowMs: nowMs + offsetMs, wallMs: this.#clock.wallMs() }
   }
 
   #grantAt(grants: Float64Array, at: number): RowGrant {
     const to = grants[at + GRANT.to]!
     return {
-      atMs: grants[at + GRANT.atMs]! - this.#offsetMs,
+      atMs: grants[at + GRANT.atMs]! - this.#host.offsetMs,
       from: grants[at + GRANT.from]!,
       to,
       isContiguous: grants[at + GRANT.isContiguous] === 1,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 export const VERSION: string = readVersion()
 
 function readVersion(): string {
-  /* Two folders up from src/daemon, or three from dist/src/daemon. */
+  /* Two folders up from src/core, or three from dist/src/core. */
   for (const up of ['../../package.json', '../../../package.json']) {
     try {
       const text = readFileSync(new URL(up, import.meta.url), 'utf8')

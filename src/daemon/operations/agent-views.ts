@@ -1,0 +1,106 @@
+import type { AgentState, AgentView, ConnectionView } from '../../admin/views.ts'
+import type { PoolSnapshot } from '../../pool/pool-snapshot.ts'
+import type { Ban } from '../../proxy/limits/ban-book.ts'
+import type { AgentEntry } from '../agents/agent-set.ts'
+import { formatEndpoint } from '../config/addresses.ts'
+
+/** What stands between an agent and its events, beside its pool. */
+export interface AgentFacts {
+  readonly ban: Ban | undefined
+  /** Why the last dial failed; undefined: none did since the last connection. */
+  readonly dialFailure: string | undefined
+}
+
+export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
+  const { config, pool } = entry
+  const snapshot = pool.snapshot()
+  const { origin } = config
+  return {
+    name: config.name,
+    origin: origin.kind,
+    endpoint: origin.kind === 'dialed' ? formatEndpoint(origin.endpoint) : 'reverse',
+    ...standing(entry, snapshot, facts),
+    connections: snapshot.active,
+    availableConnections: snapshot.available,
+    wantedConnections: snapshot.target,
+    inFlight: snapshot.inFlight,
+    waiting: snapshot.waiting,
+    breaker: snapshot.breaker,
+    onFailure: config.onFailure,
+    software: softwareOf(snapshot),
+    requests: snapshot.requests,
+    errors: snapshot.errors,
+    timeouts: snapshot.timeouts,
+    ejections: snapshot.ejections,
+    dialFailures: snapshot.dialFailures,
+    errorRate: snapshot.errorRate,
+    latencyMs: snapshot.latencyMs,
+    queueMs: snapshot.queueMsAverage,
+    sessions: snapshot.sessions,
+  }
+}
+
+function softwareOf({ connections }: PoolSnapshot): string {
+  const [first] = connections
+  return first === undefined ? '' : `${first.agentName} ${first.agentVersion}`.trim()
+}
+
+/** What an event would meet now, and why; whatever an operator decided comes first. */
+function standing(
+  { isDrained, config }: AgentEntry,
+  snapshot: PoolSnapshot,
+  { ban, dialFailure }: AgentFacts,
+): { readonly state: AgentState; readonly reason: string } {
+  const usable = snapshot.active - snapshot.retiring
+  if (isDrained || snapshot.state === 'draining')
+    return {
+      state: 'draining',
+      reason: `taken out of service; weir undrain ${config.name} puts it back`,
+    }
+  if (ban !== undefined) return { state: 'banned', reason: banReason(ban) }
+  if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, dialFailure) }
+  if (snapshot.breaker === 'open')
+    return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
+  if (snapshot.paused >= usable)
+    return { state: 'paused', reason: 'the agent asked for a pause on every connection' }
+  if (snapshot.healthy === 0)
+    return { state: 'unavailable', reason: `every connection is ejected or draining: ${failures(snapshot)}` }
+  if (snapshot.breaker === 'half-open')
+    return { state: 'half-open', reason: `single events try the agent after ${failures(snapshot)}` }
+  if (snapshot.available === 0)
+    return { state: 'full', reason: `${snapshot.inFlight} in flight, ${snapshot.waiting} waiting` }
+  return { state: 'ready', reason: '' }
+}
+
+function banReason({ reason, author, untilWallMs }: Ban): string {
+  const until = untilWallMs === undefined ? 'until unban' : `until ${new Date(untilWallMs).toISOString()}`
+  return `by ${author} ${until}${reason === '' ? '' : `: ${reason}`}`
+}
+
+function absence(origin: 'dialed' | 'reverse', dialFailure: string | undefined): string {
+  if (origin === 'reverse') return 'no connection: the agent has not dialed in'
+  return dialFailure === undefined ? 'no connection yet' : `no connection: ${dialFailure}`
+}
+
+function failures({ errors, timeouts, errorRate }: PoolSnapshot): string {
+  return `${errors} errors, ${timeouts} of them timeouts; ${Math.round(errorRate * 100)} % of the last minute`
+}
+
+export function connectionViews({ config, pool }: AgentEntry): ConnectionView[] {
+  return pool.snapshot().connections.map((connection) => ({
+    id: connection.id,
+    agent: config.name,
+    transport: connection.transport,
+    peer: connection.peer,
+    state: connection.stage === 'ready' ? readyState(connection) : connection.stage,
+    inFlight: connection.inFlight,
+    latencyMs: connection.latencyMs,
+    ageMs: connection.ageMs,
+  }))
+}
+
+function readyState(connection: PoolSnapshot['connections'][number]): string {
+  if (connection.isPaused) return 'paused'
+  if (connection.health !== 'healthy') return connection.health
+  return connection.isAvailable ? 'ready' : 'full'
+}

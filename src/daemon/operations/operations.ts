@@ -1,0 +1,115 @@
+import type { Operations } from '../../admin/operations.ts'
+import type { AgentView, BanChangeView, BanView, ReadinessCheck } from '../../admin/views.ts'
+import { VERSION } from '../../core/version.ts'
+import type { Ban } from '../../proxy/limits/ban-book.ts'
+import type { BanRecord } from '../../proxy/limits/limit-store.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import type { WeirSystem } from '../system.ts'
+import { agentView, connectionViews } from './agent-views.ts'
+import { limitOperations } from './limit-operations.ts'
+import { pushOperations } from './push-operations.ts'
+import { sessionOperations } from './session-operations.ts'
+
+/** Agents in trouble that the status names. */
+const MOST_TROUBLES = 100
+
+/** The running system as its operators see it. `reload` brings the configuration file in. */
+export function systemOperations(
+  system: WeirSystem,
+  log: Log,
+  metrics: Metrics,
+  reload: Operations['reload'],
+): Operations {
+  const { agents, storage, clock, dialFailures } = system
+  const { bans } = storage.limiter
+  const startedAt = clock.now()
+  const entries = () => [...agents.entries.values()]
+  const agentViews = (): AgentView[] =>
+    entries().map((entry) => {
+      const { name } = entry.config
+      return agentView(entry, { ban: bans.find(name), dialFailure: dialFailures.of(name) })
+    })
+
+  const ownReadiness = (): readonly ReadinessCheck[] => [
+    { name: 'serving', isOk: system.state === 'serving', detail: system.state },
+    storage.readiness(),
+  ]
+
+  function readiness(views: readonly AgentView[] = agentViews()): readonly ReadinessCheck[] {
+    return [
+      ...ownReadiness(),
+      ...views.map((agent) => ({
+        name: `agent ${agent.name}`,
+        /*
+         * A request can still be served without an agent that fails open, or that its operator took out. A breaker
+         * that opens says nothing against this instance: the others see the same agent.
+         */
+        isOk: agent.state !== 'unavailable' || agent.onFailure === 'open',
+        detail: `${agent.state}, ${agent.availableConnections} of ${agent.wantedConnections} connections available, on failure ${agent.onFailure}`,
+      })),
+    ]
+  }
+
+  return {
+    readiness: () => readiness(),
+    status: () => {
+      const views = agentViews()
+      const troubled = views.filter(({ state }) => state !== 'ready')
+      return {
+        version: VERSION,
+        pid: process.pid,
+        uptimeMs: clock.now() - startedAt,
+        state: system.state,
+        isReady: readiness(views).every((check) => check.isOk),
+        unready: ownReadiness().filter((check) => !check.isOk),
+        openRequests: system.dispatcher.openRequests,
+        load: system.load,
+        agents: { total: views.length, ready: views.length - troubled.length },
+        troubles: troubled
+          .slice(0, MOST_TROUBLES)
+          .map(({ name, state, reason }) => ({ agent: name, state, reason })),
+        routes: system.config.routes.length,
+        listeners: system.listeners.views,
+        config: system.configState,
+      }
+    },
+    agents: agentViews,
+    connections: () => entries().flatMap(connectionViews),
+    ...limitOperations(system),
+    bans: () => bans.list().map(banView),
+    async banHistory(agent, limit) {
+      return (await bans.history(agent, limit)).map(banChangeView)
+    },
+    async ban({ agent, reason, author, durationMs }) {
+      agents.entry(agent)
+      return banView(await bans.ban({ agent, reason, author, durationMs }))
+    },
+    async unban({ agent, reason, author }) {
+      await bans.unban(agent, reason, author)
+    },
+    ...sessionOperations(system),
+    ...pushOperations(system),
+    drain: (agent) => agents.drain(agent),
+    undrain: (agent) => system.undrain(agent),
+    reload,
+    metrics,
+    audit: (action, facts) => log.audit(action, facts),
+  }
+}
+
+function banChangeView({ action, ...ban }: BanRecord): BanChangeView {
+  const { since, ...view } = banView(ban)
+  return { ...view, action, at: since }
+}
+
+function banView(ban: Pick<Ban, 'agent' | 'reason' | 'author' | 'atWallMs' | 'untilWallMs'>): BanView {
+  const { agent, reason, author, atWallMs, untilWallMs } = ban
+  return {
+    agent,
+    reason,
+    author,
+    since: new Date(atWallMs).toISOString(),
+    until: untilWallMs === undefined ? undefined : new Date(untilWallMs).toISOString(),
+  }
+}

@@ -1,0 +1,212 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../../core/clock.ts'
+import { WeirError } from '../../core/errors.ts'
+import type { CachedBucket, LimitScope } from './cached-bucket.ts'
+import { bucketKey, nameWithin } from './leased-buckets.ts'
+import { keyOf, type LimitRule } from './limit-rule.ts'
+import type { LimitScopes } from './limit-scopes.ts'
+import type { BucketFacts, LimitStore } from './limit-store.ts'
+
+/** How one bucket stands. */
+export interface BucketStanding {
+  readonly rule: LimitRule
+  /** What the limit counts apart: a client's network, a header's value, ...; empty for the agent itself. */
+  readonly key: string
+  /** Whole tokens. */
+  readonly remaining: number
+  /** Milliseconds until full; undefined: never. */
+  readonly resetMs: number | undefined
+  /** Denied, or counted in shadow mode, since the bucket is in memory. */
+  readonly denials: number
+  /** `full`: neither memory nor store know it. */
+  readonly from: 'memory' | 'store' | 'full'
+}
+
+/** How one limit of an agent stands. */
+export interface LimitStanding {
+  readonly rule: LimitRule
+  /** Of a limit on the agent itself, which has one bucket. */
+  readonly bucket: BucketStanding | undefined
+  /** Buckets in memory. */
+  readonly keys: number
+  readonly denials: number
+  readonly shadowDenials: number
+}
+
+export interface TopKeys {
+  readonly keys: readonly BucketStanding[]
+  /** False: there were more buckets than one look may read. */
+  readonly isComplete: boolean
+}
+
+/** Buckets in memory looked at in one turn of the event loop: about a millisecond. */
+const TURN = 2000
+/** Buckets in memory, and steps through the store, of one look: an operator's question must end. */
+const MOST_IN_MEMORY = 1_000_000
+const MOST_STEPS = 100
+
+/**
+ * Looks at buckets for operators: memory first, then the store. Takes nothing, brings nothing into memory, touches no
+ * order of use, and leaves the event loop to the traffic between its steps.
+ */
+export class LimitInspection {
+  readonly #scopes: LimitScopes
+  readonly #store: LimitStore
+  readonly #clock: Clock
+
+  constructor(scopes: LimitScopes, store: LimitStore, clock: Clock) {
+    this.#scopes = scopes
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** Every limit of an agent. Rejects with STORAGE when the store would have to be asked and cannot. */
+  async limits(agent: string): Promise<readonly LimitStanding[]> {
+    const scopes = this.#scopes.of(agent)
+    const own = scopes.filter(({ rule }) => rule.key.by === 'agent')
+    const buckets = await this.#stand(
+      agent,
+      own.map((scope) => ({ scope, key: '' })),
+    )
+    return scopes.map((scope) => ({
+      rule: scope.rule,
+      bucket: buckets[own.indexOf(scope)],
+      keys: scope.buckets.size,
+      denials: scope.counts.enforced,
+      shadowDenials: scope.counts.shadow,
+    }))
+  }
+
+  /** The buckets of one key, one per limit that has keys. @throws WeirError INVALID_ARGUMENT when none has */
+  async key(agent: string, text: string): Promise<readonly BucketStanding[]> {
+    const facts = { clientIp: text, sessionKey: text, header: () => text }
+    const request = { agent, facts, routeName: text, bytes: 0 }
+    return this.#stand(
+      agent,
+      this.#keyed(agent).map((scope) => ({ scope, key: keyOf(scope.rule.key, request) })),
+    )
+  }
+
+  /** The buckets in memory that denied most. @throws WeirError INVALID_ARGUMENT when no limit has keys */
+  async mostDenied(agent: string, most: number): Promise<TopKeys> {
+    const top: BucketStanding[] = []
+    const isComplete = await this.#walk(agent, (scope, bucket) => {
+      if (bucket.denials > 0) top.push(this.#inMemory(scope, agent, bucket))
+      if (top.length > 4 * most) cut(top, most, byDenials)
+    })
+    cut(top, most, byDenials)
+    return { keys: top, isComplete }
+  }
+
+  /** The buckets with the smallest share left, in memory or not. Rejects as `limits` and `mostDenied` do. */
+  async lowest(agent: string, most: number): Promise<TopKeys> {
+    const top = new Map<string, BucketStanding>()
+    const isComplete = await this.#walk(agent, (scope, bucket) => {
+      const standing = this.#inMemory(scope, agent, bucket)
+      if (standing.remaining < scope.rule.burst) top.set(bucket.key, standing)
+      if (top.size > 4 * most) keepLowest(top, most)
+    })
+    let isStoreComplete = true
+    for (const scope of this.#keyed(agent)) {
+      const prefix = bucketKey(scope, agent, '')
+      let after: string | undefined = ''
+      for (let step = 0; after !== undefined && step < MOST_STEPS; step++) {
+        const { lowest, next } = await this.#store.lookAfter(prefix, after, most, this.#clock.now())
+        for (const facts of lowest) {
+          const key = facts.key.slice(prefix.length)
+          /* Memory knows better what of the tokens that it was lent is spent. */
+          if (scope.buckets.has(nameWithin(scope, agent, key)) || facts.remaining >= facts.burst) continue
+          top.set(facts.key, inStore(scope, key, facts))
+        }
+        keepLowest(top, most)
+        after = next
+      }
+      isStoreComplete &&= after === undefined
+    }
+    keepLowest(top, most)
+    return { keys: [...top.values()], isComplete: isComplete && isStoreComplete }
+  }
+
+  #keyed(agent: string): readonly LimitScope[] {
+    const scopes = this.#scopes.of(agent).filter(({ rule }) => rule.key.by !== 'agent')
+    if (scopes.length > 0) return scopes
+    throw new WeirError(
+      'INVALID_ARGUMENT',
+      `agent ${agent}: no limit of it counts keys apart; set key: client-ip, session, route or header:NAME`,
+    )
+  }
+
+  async #stand(
+    agent: string,
+    wanted: readonly { readonly scope: LimitScope; readonly key: string }[],
+  ): Promise<readonly BucketStanding[]> {
+    const unknown: string[] = []
+    const held = wanted.map(({ scope, key }) => {
+      const bucket = scope.buckets.get(nameWithin(scope, agent, key))
+      /* Until its first grant a bucket in memory does not know what was spent before. */
+      if (bucket === undefined || bucket.seq === 0) unknown.push(bucketKey(scope, agent, key))
+      return bucket
+    })
+    const now = this.#clock.now()
+    const stored = unknown.length === 0 ? [] : await this.#store.look(unknown, now)
+    const facts = new Map(unknown.map((key, index) => [key, stored[index]]))
+    return wanted.map(({ scope, key }, index) => {
+      const bucket = held[index]
+      const inFile = facts.get(bucketKey(scope, agent, key))
+      if (inFile !== undefined) return { ...inStore(scope, key, inFile), denials: bucket?.denials ?? 0 }
+      if (bucket !== undefined) return this.#inMemory(scope, agent, bucket)
+      return { rule: scope.rule, key, remaining: scope.rule.burst, resetMs: 0, denials: 0, from: 'full' }
+    })
+  }
+
+  #inMemory(scope: LimitScope, agent: string, bucket: CachedBucket): BucketStanding {
+    const now = this.#clock.now()
+    const { denials } = bucket
+    const key = bucket.key.slice(bucketKey(scope, agent, '').length)
+    const remaining = whole(bucket.bucket.remaining(now))
+    return { rule: scope.rule, key, remaining, resetMs: bucket.bucket.resetMs(now), denials, from: 'memory' }
+  }
+
+  /** Visits the buckets of an agent that are in memory, a short stretch per turn. False: not all of them. */
+  async #walk(agent: string, visit: (scope: LimitScope, bucket: CachedBucket) => void): Promise<boolean> {
+    let seen = 0
+    for (const scope of this.#keyed(agent)) {
+      const prefix = bucketKey(scope, agent, '')
+      for (const bucket of scope.buckets.values()) {
+        if (seen === MOST_IN_MEMORY) return false
+        if (++seen % TURN === 0) await nextTurn()
+        /* The buckets of default limits are together, whoever's they are. */
+        if (scope.agent !== undefined || bucket.key.startsWith(prefix)) visit(scope, bucket)
+      }
+    }
+    return true
+  }
+}
+
+function inStore(scope: LimitScope, key: string, { remaining, resetMs }: BucketFacts): BucketStanding {
+  const { rule } = scope
+  return { rule, key, remaining: Math.min(rule.burst, whole(remaining)), resetMs, denials: 0, from: 'store' }
+}
+
+function whole(tokens: number): number {
+  return Math.floor(tokens + 1e-6)
+}
+
+function byDenials(one: BucketStanding, other: BucketStanding): number {
+  return other.denials - one.denials
+}
+
+/** Limits of one agent have different bursts: what is left is compared as a share. */
+function byShare(one: BucketStanding, other: BucketStanding): number {
+  return one.remaining / one.rule.burst - other.remaining / other.rule.burst
+}
+
+function cut(top: BucketStanding[], most: number, order: typeof byShare): void {
+  top.sort(order).splice(most)
+}
+
+function keepLowest(top: Map<string, BucketStanding>, most: number): void {
+  const kept = [...top].sort(([, one], [, other]) => byShare(one, other)).slice(0, most)
+  top.clear()
+  for (const [key, standing] of kept) top.set(key, standing)
+}

@@ -1,0 +1,102 @@
+import type { Database } from 'better-sqlite3'
+import type { StoreOp } from '../store-op.ts'
+import type { HostMoment } from './bucket-ops.ts'
+import { type BucketFacts, bucketFacts, type HostTime, type LeaseRow, mergeLowest } from './lease-row.ts'
+
+interface ReadRow {
+  readonly key: string
+  readonly debt: number
+  readonly rate: number
+  readonly burst: number
+  readonly at_ms: number
+  readonly epoch: number
+  readonly wall_ms: number
+}
+
+export interface LookArgs extends HostMoment {
+  readonly nowMs: number
+  readonly keys: readonly string[]
+}
+
+export interface LookAfterArgs extends HostMoment {
+  readonly nowMs: number
+  readonly prefix: string
+  /** The last key of the step before; empty: from the start. */
+  readonly after: string
+  /** Rows looked at at most. */
+  readonly scan: number
+  /** Rows told at most. */
+  readonly lowest: number
+}
+
+export interface LookAfterResult {
+  readonly lowest: readonly BucketFacts[]
+  /** To be given as `after` of the next step; undefined: that was all. */
+  readonly next: string | undefined
+}
+
+export interface BucketReads {
+  readonly lookAtBuckets: StoreOp<LookArgs, readonly (BucketFacts | undefined)[]>
+  readonly lookAfterBucket: StoreOp<LookAfterArgs, LookAfterResult>
+}
+
+const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms'
+
+/** How buckets stand, for operators. Reads only, in short steps: checks that need tokens come in between. */
+export function bucketReads(database: Database): BucketReads {
+  const readOne = database.prepare<[string], ReadRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
+  const readAfter = database.prepare<[string, string, number], ReadRow>(
+    `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
+  )
+  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
+  /* A look adds no epoch: before this host wrote anything, every row counts from another one. */
+  const timeOf = ({ host, nowMs, wallMs }: HostMoment & { readonly nowMs: number }): HostTime => {
+    return { epoch: readEpoch.get(host)?.id ?? 0, nowMs, wallMs }
+  }
+
+  return {
+    lookAtBuckets: {
+      kind: 'read',
+      run({ keys, ...moment }) {
+        const time = timeOf(moment)
+        return keys.map((key) => {
+          const row = readOne.get(key)
+          return row && bucketFacts(key, toRow(row), time)
+        })
+      },
+    },
+
+    lookAfterBucket: {
+      kind: 'read',
+      run({ prefix, after, scan, lowest, ...moment }) {
+        const time = timeOf(moment)
+        const rows = readAfter.all(after === '' ? prefix : after, prefix + LAST, scan)
+        /* The bucket whose part is empty has the prefix itself for a key. */
+        const own = after === '' ? readOne.get(prefix) : undefined
+        if (own !== undefined) rows.unshift(own)
+        const facts = rows.map((row) => bucketFacts(row.key, toRow(row), time))
+        return {
+          lowest: mergeLowest([], facts, lowest),
+          next: rows.length < scan ? undefined : rows.at(-1)!.key,
+        }
+      },
+    },
+  }
+}
+
+/** Sorts after every character of a key. */
+const LAST = '\u{10ffff}'
+
+function toRow(row: ReadRow): LeaseRow {
+  const { debt, rate, burst, epoch } = row
+  return {
+    debt,
+    rate,
+    burst,
+    epoch,
+    atMs: row.at_ms,
+    wallMs: row.wall_ms,
+    seq: 0,
+    wantedMs: Number.NEGATIVE_INFINITY,
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PushesView, PushView } from '../../src/admin/views.ts'
+import { Place } from '../daemon/harness.ts'
+import { commandsOf, parsed } from './support.ts'
+
+test('a push reaches every connection of the agents that can be told, and others are named', async (t) => {
+  const place = await Place.make(t)
+  const told: unknown[] = []
+  await place.agent('waf', { onConfigure: (config) => void told.push(config) })
+  await place.agent('deaf')
+  await place.agent('plain', { onConfigure: () => undefined })
+  await place.configure(
+    `{ waf: { endpoint: "unix:./waf.sock", connections: 2, config: { level: 3 } },
+       deaf: { endpoint: "unix:./deaf.sock", connections: 1, config: { level: 4 } },
+       plain: { endpoint: "unix:./plain.sock" } }`,
+    'waf, deaf, plain',
+  )
+  await place.serve('--wait-for-agents', '5000')
+  const weir = commandsOf(place)
+  assert.equal((await weir('pushes')).text, 'no pushes so far\n')
+  const atStart = told.length
+
+  const all = await weir('push', '--json')
+  assert.equal(all.code, 0, all.text)
+  const { pushes, skipped } = parsed<PushesView>(all)
+  assert.deepEqual(
+    pushes.map(({ agent, id, state, connections }) => [agent, id, state, connections.length]),
+    [['waf', 'push-1', 'acknowledged', 2]],
+  )
+  assert.equal(told.length, atStart, 'what the agent has already is acknowledged, not handed over again')
+  assert.deepEqual(
+    skipped.map(({ agent }) => agent),
+    ['deaf', 'plain'],
+  )
+  assert.match(skipped[0]?.reason ?? '', /cannot be told while it runs; weir push deaf replaces/)
+  assert.match(skipped[1]?.reason ?? '', /set agents\.plain\.config and reload/)
+
+  const replaced = await weir('push', 'deaf')
+  assert.equal(replaced.code, 0, replaced.text)
+  assert.match(replaced.text, /\ndeaf +push-1 +\S+ +replaced +1 replaced\n$/)
+  const refused = await weir('push', 'plain')
+  assert.equal(refused.code, 1)
+  assert.match(refused.text, /agent plain: it has no configuration of its own/)
+  assert.equal((await weir('push', 'wav')).code, 1)
+  assert.deepEqual(
+    parsed<PushView[]>(await weir('pushes', '--json')).map(({ agent }) => agent),
+    ['deaf', 'waf'],
+    'the newest first',
+  )
+})
+
+test('a refused push exits 1 and keeps the words of the agent', async (t) => {
+  const place = await Place.make(t)
+  let isAgreeable = true
+  await place.agent('waf', {
+    onConfigure: () => {
+      if (!isAgreeable) throw new Error('level 3 is out of range')
+    },
+  })
+  const agents = (level: number): string =>
+    `{ waf: { endpoint: "unix:./waf.sock", connections: 1, config: { level: ${level} } } }`
+  await place.configure(agents(2), 'waf')
+  await place.serve('--wait-for-agents', '5000')
+  const weir = commandsOf(place)
+  isAgreeable = false
+  await place.configure(agents(3), 'waf')
+  assert.equal((await weir('reload')).code, 0)
+  const refused = await weir('push', 'waf')
+  assert.equal(refused.code, 1, refused.text)
+  assert.match(refused.text, /\nwaf +push-\d+ +\S+ +refused +1 refused +.*level 3 is out of range/)
+  assert.match((await weir('pushes', 'waf', '--limit', '1')).text, /refused +1 refused +.*out of range/)
+  assert.equal((await weir('push', 'waf', '--no-wait')).code, 0)
+})
