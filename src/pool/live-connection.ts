@@ -179,7 +179,12 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   takesAhead(correlationId: string): boolean {
-    return this.#owner.waiting === 0 && this.hasRoom && !this.isPaused && this.holdsBody(correlationId) === undefined
+    return (
+      this.#owner.waiting === 0 &&
+      this.hasRoom &&
+      !this.isPaused &&
+      this.holdsBody(correlationId) === undefined
+    )
   }
 
   get weight(): number {
