@@ -126,7 +126,7 @@ export class BodyRun implements CallOwner {
 
   #decide(verdict: Verdict): void {
     this.#verdict = verdict
-    if (this.#before === null) this.#deliver()
+    this.#deliver()
   }
 
   /** Gives the verdicts that are known by now, in order. */
