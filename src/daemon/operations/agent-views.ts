@@ -52,7 +52,7 @@ function standing(
   snapshot: PoolSnapshot,
   { ban, note }: AgentFacts,
 ): { readonly state: AgentState; readonly reason: string } {
-  const usable = snapshot.active - snapshot.retiring
+  const usable = snapshot.active - snapshot.retiring - snapshot.configuring
   if (isDrained || snapshot.state === 'draining')
     return {
       state: 'draining',

@@ -80,7 +80,7 @@ export class LimitInspection {
   /** The buckets of one key, one per limit that has keys. @throws WeirError STORAGE, INVALID_ARGUMENT when none has */
   async key(agent: string, text: string): Promise<readonly BucketStanding[]> {
     const facts = { clientIp: text, sessionKey: text, header: () => text }
-    const request = { agent, facts, routeName: text, bytes: 0 }
+    const request = { agentName: agent, facts, routeName: text, payloadBytes: 0 }
     return this.#stand(
       agent,
       this.#keyed(agent).map((scope) => ({ scope, key: keyOf(scope.rule.key, request) })),
