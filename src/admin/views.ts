@@ -127,7 +127,7 @@ export interface LimitView {
   readonly burst: number
   readonly cost: 'event' | 'byte'
   readonly isShadow: boolean
-  /** Whole tokens left; absent where each client, route or session has a bucket of its own. */
+  /** Whole tokens left; absent where each key has a bucket of its own, and while the store that knows is out of reach. */
   readonly remaining?: number | undefined
   /** Milliseconds until full; absent as `remaining` is, and where it never is. */
   readonly resetMs?: number | undefined

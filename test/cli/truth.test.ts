@@ -40,7 +40,7 @@ test('an agent is only called ready when an event would reach it, and the reason
   )
   const gone = await stateOf('gone')
   assert.equal(gone.state, 'unavailable')
-  assert.match(gone.reason, /^no connection: dial of unix:\S+gone\.sock: .*ENOENT/)
+  assert.match(gone.reason, /^no connection: unix:\S+gone\.sock cannot be reached: .*ENOENT/)
 
   const status = await weir('status')
   assert.equal(

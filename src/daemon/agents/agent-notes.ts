@@ -24,7 +24,8 @@ export class AgentNotes {
 
   readonly probe: Probe = {
     dialFailed: (agent, endpoint, reason) => {
-      this.#note(agent).dialFailure = `dial of ${endpoint}: ${reason}`
+      /* Most reasons name the place themselves. */
+      this.#note(agent).dialFailure = reason.includes(endpoint) ? reason : `${endpoint}: ${reason}`
     },
     connectionOpened: (agent) => {
       const note = this.#notes.get(agent)
