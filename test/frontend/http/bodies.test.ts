@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Agent, request as clientRequest, type IncomingMessage } from 'node:http'
+import { request as clientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { AgentEvent } from '../../../src/core/event.ts'
