@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BodyChunkEvent } from '../src/core/event.ts'
+import { BodyGate, type GateOwner } from '../src/frontend/http/body-gate.ts'
+import type { Verdict } from '../src/proxy/verdict.ts'
 import type { Dialer } from '../src/transport/connection.ts'
 import { grpcDialer } from '../src/transport/grpc/grpc-dialer.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
@@ -10,7 +11,7 @@ import { grpcAgent, program, udsAgent } from './harness/agents.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
-import { HANDSHAKE, weirSide } from './harness/weir-side.ts'
+import { type BodyAsker, HANDSHAKE, type WeirSide, weirSide } from './harness/weir-side.ts'
 
 const SIZES = { '1 KB': 1024, '64 KB': 65_536, '1 MB': 1_048_576, '10 MB': 10_485_760 } as const
 /** The largest piece of a body that the http front end makes. */
@@ -39,7 +40,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     for (const [label, size] of Object.entries(SIZES)) {
       if (quick && size > PIECE) continue
       const bodies = bodiesFor(size, quick)
-      const ours = (): Promise<number> => timed(bodies * size, () => weirBodies(weir.ask, size, bodies))
+      const ours = (): Promise<number> => timed(bodies * size, () => weirBodies(weir, size, bodies))
       const bare = (): Promise<number> => timed(bodies * size, () => bareBodies(sink, size, bodies))
       await ours()
       const results = await interleave(quick ? 1 : 5, { ours, bare })
@@ -70,31 +71,77 @@ async function timed(bytes: number, work: () => Promise<void>): Promise<number> 
   return bytes / 1e6 / ((performance.now() - startedAt) / 1000)
 }
 
-async function weirBodies(
-  ask: (event: (correlationId: string) => BodyChunkEvent) => Promise<boolean>,
-  size: number,
-  bodies: number,
-): Promise<void> {
+/** Through the gate of the http front end, which decides how a body is cut and how far it goes ahead. */
+async function weirBodies(side: WeirSide, size: number, bodies: number): Promise<void> {
   const piece = Buffer.alloc(Math.min(size, PIECE), 'x')
-  const pieces = Math.ceil(size / PIECE)
   let left = bodies
   const worker = async (): Promise<void> => {
     while (left-- > 0) {
-      for (let index = 0; index < pieces; index++) {
-        const allowed = await ask((correlationId) => ({
-          kind: 'request-body-chunk',
-          correlationId,
-          data: piece,
-          chunkIndex: index,
-          isLast: index === pieces - 1,
-          totalSize: size,
-          bytesTransferred: (index + 1) * piece.length,
-        }))
-        if (!allowed) throw new Error('a body was refused')
-      }
+      const body = new InspectedBody(side.openBody(), size)
+      await body.send(piece)
     }
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+}
+
+/** One body on its way past the agent; what is allowed goes nowhere. */
+class InspectedBody implements GateOwner {
+  readonly #body: BodyAsker
+  readonly #size: number
+  readonly #gate: BodyGate
+  #forwarded = 0
+  #onHungry: (() => void) | undefined
+  #onOver!: (error: Error | undefined) => void
+
+  constructor(body: BodyAsker, size: number) {
+    this.#body = body
+    this.#size = size
+    this.#gate = new BodyGate(this, body.plan, size)
+  }
+
+  async send(piece: Buffer): Promise<void> {
+    const over = new Promise<Error | undefined>((resolve) => {
+      this.#onOver = resolve
+    })
+    for (let sent = 0; sent < this.#size; sent += piece.length) {
+      if (this.#gate.push(piece)) continue
+      await new Promise<void>((resolve) => {
+        this.#onHungry = resolve
+      })
+    }
+    const error = await over
+    this.#body.close()
+    if (error !== undefined || this.#forwarded !== this.#size) throw error ?? new Error('a body was cut')
+  }
+
+  gateAsk(data: Uint8Array, chunkIndex: number, isLast: boolean, transferred: number): Promise<Verdict> {
+    return this.#body.ask(data, chunkIndex, isLast, transferred)
+  }
+
+  gateForward(data: Uint8Array): boolean {
+    this.#forwarded += data.length
+    return true
+  }
+
+  gateEnded(): void {
+    this.#onOver(undefined)
+  }
+
+  gateDenied(verdict: Verdict): void {
+    this.#onOver(verdict.error ?? new Error('a body was refused'))
+  }
+
+  gateHungry(): void {
+    this.#onHungry?.()
+  }
+
+  gateOverflowed(error: Error): void {
+    this.#onOver(error)
+  }
+
+  gateAllowed(): void {}
+
+  gateSkipped(): void {}
 }
 
 async function bareBodies(path: string, size: number, bodies: number): Promise<void> {

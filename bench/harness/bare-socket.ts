@@ -56,7 +56,7 @@ class BareSocket implements AgentMessageSink {
   readonly #ids: CorrelationIds
   #isReady!: () => void
   #out = new ByteWriter(64 * 1024)
-  #spare = new ByteWriter(64 * 1024)
+  #spare: ByteWriter | undefined = new ByteWriter(64 * 1024)
   #event: ((id: string) => AgentEvent) | undefined
   #until = 0
   #outstanding = 0
@@ -156,9 +156,9 @@ class BareSocket implements AgentMessageSink {
     this.#socket.write(out.bytes.subarray(0, out.end), () => {
       this.#spare = out
     })
-    /* Two buffers in turn: the kernel has taken the other one long before it is needed again. */
-    this.#out = this.#spare === out ? new ByteWriter(64 * 1024) : this.#spare
+    /* Two buffers in turn, unless the kernel has not taken the other one yet. */
+    this.#out = this.#spare ?? new ByteWriter(64 * 1024)
     this.#out.end = 0
-    this.#spare = out
+    this.#spare = undefined
   }
 }

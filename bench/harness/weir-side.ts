@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/core/clock.ts'
-import type { AgentEvent } from '../../src/core/event.ts'
 import { type Probe, SILENT } from '../../src/core/probe.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { TimerWheel } from '../../src/core/timer-wheel.ts'
@@ -8,7 +7,8 @@ import { ConnectionPool } from '../../src/pool/connection-pool.ts'
 import { poolSettings } from '../../src/pool/pool-options.ts'
 import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
 import type { AgentPolicy } from '../../src/proxy/agent-policy.ts'
-import { AgentChain, NO_BODY } from '../../src/proxy/chain.ts'
+import { AgentChain, type BodyPlan, NO_BODY } from '../../src/proxy/chain.ts'
+import type { Verdict } from '../../src/proxy/verdict.ts'
 import type { Dialer, HandshakeOptions } from '../../src/transport/connection.ts'
 import { requestHeaders } from './events.ts'
 
@@ -23,9 +23,16 @@ export const HANDSHAKE: HandshakeOptions = {
 export interface WeirSide {
   /** One request of one event, from open to close, its verdict looked at. */
   readonly request: () => Promise<boolean>
-  /** One event of a request of its own. */
-  readonly ask: (event: (correlationId: string) => AgentEvent) => Promise<boolean>
+  /** One body, as a request of its own. */
+  readonly openBody: () => BodyAsker
   close(): Promise<void>
+}
+
+/** Asks about the pieces of one body. */
+export interface BodyAsker {
+  readonly plan: BodyPlan
+  ask(data: Uint8Array, chunkIndex: number, isLast: boolean, bytesTransferred: number): Promise<Verdict>
+  close(): void
 }
 
 export const CONNECTIONS = 4
@@ -78,16 +85,26 @@ export async function weirSide(
   const bodyChain = new AgentChain('bench', [{ policy: bodyPolicy, pool }])
   const facts = { clientIp: '203.0.113.7' }
 
-  const asking = async (event: (correlationId: string) => AgentEvent, over: AgentChain): Promise<boolean> => {
-    const scope = dispatcher.open(over, facts)
-    const verdict = await dispatcher.dispatch(event(scope.correlationId), scope)
-    dispatcher.close(scope, undefined)
-    if (verdict.decision.kind !== 'allow') return false
-    return over === bodyChain || verdict.requestHeaders[0]?.name === proof
-  }
   const side: WeirSide = {
-    request: () => asking(requestHeaders, chain),
-    ask: (event) => asking(event, bodyChain),
+    async request() {
+      const scope = dispatcher.open(chain, facts)
+      const verdict = await dispatcher.dispatch(requestHeaders(scope.correlationId), scope)
+      dispatcher.close(scope, undefined)
+      return verdict.decision.kind === 'allow' && verdict.requestHeaders[0]?.name === proof
+    },
+    openBody() {
+      const scope = dispatcher.open(bodyChain, facts)
+      const { correlationId } = scope
+      return {
+        plan: bodyChain.requestBody,
+        ask: (data, chunkIndex, isLast, bytesTransferred) =>
+          dispatcher.dispatch(
+            { kind: 'request-body-chunk', correlationId, data, chunkIndex, isLast, bytesTransferred },
+            scope,
+          ),
+        close: () => dispatcher.close(scope, undefined),
+      }
+    },
     async close() {
       await pool.drain(systemClock.now() + 1000)
       wheel.close()

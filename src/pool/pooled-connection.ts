@@ -11,6 +11,11 @@ export interface PooledConnection {
   /** Factor on deadlines that the agent asked for while degraded, 1 to 10. */
   readonly timeoutMultiplier: number
   /**
+   * Room for a piece of a body whose earlier pieces are here and were not answered yet, in nobody's stead: false
+   * while callers wait, or the agent has paused the connection or this body.
+   */
+  takesAhead(correlationId: string): boolean
+  /**
    * A request has events here and may have more: a connection that leaves waits for it, up to its deadline. Each
    * `pin` is ended by one `unpin`.
    */

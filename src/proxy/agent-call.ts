@@ -12,13 +12,18 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
+import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
 import { BLAMES_CALLER, flawOf } from './reply-check.ts'
-import { type RequestScope, UNPINNED } from './request-scope.ts'
+import { type RequestFactsIn, type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
 export interface CallOwner {
   /** The call has a `reply`, or an `error` (a denial), or a `bypass`. Called once. */
   onSettled(call: AgentCall): void
+  /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
+  readonly followsOpenPiece?: boolean
+  /** The agent answers another event of this owner first. Absent: never. */
+  isBehind?(call: AgentCall): boolean
 }
 
 /**
@@ -26,7 +31,7 @@ export interface CallOwner {
  * pending entry of the connection, the waiter of the pool's queue and the node of the timer wheel, so that none
  * of them allocates.
  */
-export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
+export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitRequest {
   readonly agent: ChainAgent
   readonly event: AgentEvent
   readonly scope: RequestScope
@@ -34,6 +39,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   readonly isBody: boolean
   /** Clock milliseconds. */
   readonly startedAt: number
+  /**
+   * Clock milliseconds from which its time is counted: `startedAt`, or the instant at which a piece that was sent ahead
+   * became the next one of its body at the agent.
+   */
+  dueSince: number
   /** Position among the agents of its run. */
   readonly index: number
   readonly #pipeline: Pipeline
@@ -60,13 +70,15 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   isBroken = false
   /** Refused to shed load: no failure mode of an agent may let it pass instead. */
   isShed = false
-  /** A rate limit let it pass and took tokens for it. */
-  hasTokens = false
+  /** What rate limits took for it; null: it was not asked, or nothing is to be given back any more. */
+  limitReceipt: LimitAllowed | null = null
   /** The reply came over another connection than the lease's. */
   wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
+  /** The agent was told already that the request is over. */
+  isQuiet = false
 
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
@@ -115,6 +127,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.index = index
     this.#clock = clock
     this.startedAt = clock.now()
+    this.dueSince = this.startedAt
     scope.attach(this)
   }
 
@@ -123,8 +136,35 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
   }
 
+  /* What a rate limit looks at. */
+
+  get agentName(): string {
+    return this.agent.policy.name
+  }
+
+  get facts(): RequestFactsIn {
+    return this.scope.facts
+  }
+
+  get routeName(): string {
+    return this.scope.chain.name
+  }
+
+  get payloadBytes(): number {
+    return 'data' in this.event ? this.event.data.length : 0
+  }
+
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  get followsOpenPiece(): boolean {
+    return this.#owner.followsOpenPiece === true
+  }
+
+  /** Its agent has yet to answer the piece of the body before this one. */
+  get isBehind(): boolean {
+    return this.#owner.isBehind?.(this) === true
   }
 
   /** Enters the layers from where the call stands. */
@@ -209,12 +249,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
     const { name } = this.policy
-    const timeoutMs = Math.round(this.deadlineAt - this.startedAt)
+    const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
-    const where = this.isPending ? 'did not answer' : 'had no free connection'
+    const isSent = this.isPending || this.hedge?.isAlone === true
+    const where = isSent ? 'did not answer' : 'had no free connection'
     this.fail(
       new WeirError('TIMEOUT', `agent ${name} ${where} within ${timeoutMs} ms (agents.${name}.timeoutMs)`, {
-        sent: this.isPending,
+        sent: isSent,
       }),
     )
   }
@@ -225,6 +266,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     this.fail(new WeirError('CANCELLED', `the call to agent ${this.policy.name} was cancelled: ${reason}`))
   }
 
+  /** As `cancel`, where another call of the request has told the agent. */
+  cancelQuietly(reason: CancelReason): void {
+    this.isQuiet = true
+    this.cancel(reason)
+  }
+
   /** The call failed; a layer may still recover it. No-op once settled. */
   fail(error: WeirError): void {
     if (this.isSettled || this.#isUnwinding) return
@@ -233,14 +280,17 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     const pipeline = this.#pipeline
     for (let depth = Math.min(this.#depth, pipeline.length - 1); depth >= 0; depth--) {
       const layer = pipeline[depth]!
-      if (layer.recover?.(this)) {
-        this.error = null
-        this.#isUnwinding = false
-        this.#depth = depth + 1
-        this.advance()
-        return
+      const recovery = layer.recover?.(this) ?? 'none'
+      if (recovery === 'none') {
+        layer.leave?.(this)
+        continue
       }
-      layer.leave?.(this)
+      this.error = null
+      this.#isUnwinding = false
+      this.#isBadReply = false
+      this.#depth = recovery === 'again' ? depth + 1 : depth
+      if (recovery === 'again') this.advance()
+      return
     }
     this.isSettled = true
     this.scope.detach(this)

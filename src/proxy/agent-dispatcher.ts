@@ -4,6 +4,7 @@ import { WeirError } from '../core/errors.ts'
 import type { AgentEvent, RequestCompleteEvent } from '../core/event.ts'
 import { AgentCall, type CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
+import { BodyRun, isPiece } from './body-run.ts'
 import type { AgentChain } from './chain.ts'
 import { type CallStarter, ParallelRun, SerialRun } from './chain-run.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -67,11 +68,10 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     if (agents.length === 0) return Promise.resolve(new VerdictDraft().allowed())
     if (scope.isClosed) return Promise.resolve(closedVerdict())
     return new Promise((resolve) => {
-      const isParallel = chain.isParallel && agents.length > 1 && !('chunkIndex' in event)
-      const run = isParallel
-        ? new ParallelRun(agents, event, scope, this, resolve)
-        : new SerialRun(agents, event, scope, this, resolve)
-      run.begin()
+      if (isPiece(event)) new BodyRun(agents, event, scope, this, resolve).begin()
+      else if (chain.isParallel && agents.length > 1)
+        new ParallelRun(agents, event, scope, this, resolve).begin()
+      else new SerialRun(agents, event, scope, this, resolve).begin()
     })
   }
 
@@ -93,8 +93,12 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     const told = new Set<string>()
     for (let call = scope.calls; call !== null; ) {
       const next: AgentCall | null = call.scopeNext
-      if (call.isPending) told.add(call.policy.name)
-      call.cancel(reason)
+      const { name } = call.policy
+      if (told.has(name)) call.cancelQuietly(reason)
+      else {
+        if (call.isPending) told.add(name)
+        call.cancel(reason)
+      }
       call = next
     }
     for (const agent of (scope.chain as AgentChain).members) {
@@ -134,6 +138,16 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     const call = new AgentCall(agent, event, scope, this.#pipelineOf(agent), owner, index, this.#parts.clock)
     call.advance()
     return call
+  }
+
+  /** For the runs. */
+  beginTurn(call: AgentCall): void {
+    const { clock, wheel } = this.#parts
+    const now = clock.now()
+    call.dueSince = now
+    if (call.isPending) call.leasedAt = now
+    wheel.disarm(call)
+    wheel.arm(call, now + call.policy.timeoutMs)
   }
 
   #link(scope: RequestScope): void {

@@ -1,24 +1,26 @@
-import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { AgentEvent } from '../core/event.ts'
 import type { AgentReply } from '../core/reply.ts'
 import type { AgentCall, CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
-import { isFinalRefusal, mutationOf, VerdictDraft } from './merge.ts'
+import { isFinalRefusal, VerdictDraft } from './merge.ts'
 import type { RequestScope } from './request-scope.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Makes and starts the calls of a run. */
 export interface CallStarter {
   start(agent: ChainAgent, event: AgentEvent, scope: RequestScope, owner: CallOwner, index: number): AgentCall
+  /** The agent turns to this call only now: its time begins anew. */
+  beginTurn(call: AgentCall): void
 }
 
-/** One event past the agents of a chain, one after the other; the first refusal ends it. */
+/** One event that is no piece of a body past the agents of a chain, one after the other; the first refusal ends it. */
 export class SerialRun implements CallOwner {
   readonly #agents: readonly ChainAgent[]
   readonly #scope: RequestScope
   readonly #starter: CallStarter
   readonly #resolve: (verdict: Verdict) => void
   readonly #draft = new VerdictDraft()
-  #event: AgentEvent
+  readonly #event: AgentEvent
 
   constructor(
     agents: readonly ChainAgent[],
@@ -51,7 +53,6 @@ export class SerialRun implements CallOwner {
         return
       }
       this.#draft.addAllow(reply, this.#event.kind)
-      this.#event = asSeenByNext(this.#event, reply)
     }
     const next = call.index + 1
     if (next < this.#agents.length)
@@ -137,13 +138,5 @@ export class ParallelRun implements CallOwner {
 }
 
 function refuses(reply: AgentReply, event: AgentEvent): boolean {
-  return isFinalRefusal(reply, event.kind, 'isLast' in event && event.isLast)
-}
-
-/** A later agent judges what an earlier one made of the chunk, so that two maskings add up. */
-function asSeenByNext(event: AgentEvent, reply: AgentReply): AgentEvent {
-  const mutation = mutationOf(reply, event.kind)
-  if (mutation?.data === undefined || !('chunkIndex' in event)) return event
-  const chunk: BodyChunkEvent = event
-  return { ...chunk, data: mutation.data }
+  return isFinalRefusal(reply, event.kind, false)
 }

@@ -12,7 +12,15 @@ export interface BodyPlan {
   readonly maxBytes: number
   /** A body over `maxBytes`: refuse with 413, or pass the rest on uninspected (counted as a bypass). */
   readonly onTooLarge: 'reject' | 'skip'
+  /**
+   * Bytes of one body that may be asked about beyond the piece whose verdict is awaited; 0: one piece at a time.
+   * Only in `stream` mode. Absent: {@link DEFAULT_AHEAD_BYTES}.
+   */
+  readonly aheadBytes?: number | undefined
 }
+
+/** Four of the largest pieces that the http front end makes: enough to hide the way to an agent and back. */
+export const DEFAULT_AHEAD_BYTES = 256 * 1024
 
 /** Nobody asked for this body. */
 export const NO_BODY: BodyPlan = Object.freeze({ mode: 'none', maxBytes: 0, onTooLarge: 'skip' })
@@ -71,7 +79,7 @@ export class AgentChain implements Chain {
   }
 }
 
-/** Buffering beats streaming, refusing beats skipping, and the smallest limit holds. */
+/** Buffering beats streaming, refusing beats skipping, and the smallest limits hold. */
 function strictest(agents: readonly ChainAgent[]): BodyPlan {
   if (agents.length === 0) return NO_BODY
   const plans = agents.map((agent) => agent.policy.body)
@@ -79,5 +87,6 @@ function strictest(agents: readonly ChainAgent[]): BodyPlan {
     mode: plans.some((plan) => plan.mode === 'buffer') ? 'buffer' : 'stream',
     maxBytes: Math.min(...plans.map((plan) => plan.maxBytes)),
     onTooLarge: plans.some((plan) => plan.onTooLarge === 'reject') ? 'reject' : 'skip',
+    aheadBytes: Math.min(...plans.map((plan) => plan.aheadBytes ?? DEFAULT_AHEAD_BYTES)),
   })
 }

@@ -1,4 +1,6 @@
+import type { BodyChunkEvent } from '../core/event.ts'
 import type { AgentCall } from './agent-call.ts'
+import type { BodyRun } from './body-run.ts'
 import type { Chain } from './chain.ts'
 
 /** What a front end knows of a request before any event of it. */
@@ -34,9 +36,11 @@ export class RequestScope {
   /* Neighbours among the open requests. Belong to the dispatcher. */
   openPrev: RequestScope | null = null
   openNext: RequestScope | null = null
+  /** Made when the first piece of a body is dispatched. */
+  #lastPieces: { request: BodyRun | null; response: BodyRun | null } | null = null
   #pinnedAgents: string[] | undefined
-  #pinnedConnections: number[] | undefined
-  #touchedAt = 0
+  /** Two numbers per pinned agent: id of the connection, and when it was last used, clock milliseconds. */
+  #pins: number[] | undefined
 
   constructor(chain: Chain, correlationId: string, facts: RequestFactsIn) {
     this.chain = chain
@@ -49,10 +53,16 @@ export class RequestScope {
     return this.#pinnedAgents ?? []
   }
 
-  /** Notes activity; returns false when the request sat idle for longer than `idleTtlMs` before it. */
-  touch(now: number, idleTtlMs: number): boolean {
-    const fresh = now - this.#touchedAt <= idleTtlMs
-    this.#touchedAt = now
+  /**
+   * Notes that the agent's pin is used; returns false when that agent had no event of the request for longer than
+   * `idleTtlMs` before. Pins of other agents age on: theirs were not used.
+   */
+  touch(agent: string, now: number, idleTtlMs: number): boolean {
+    const index = this.#pinnedAgents?.indexOf(agent) ?? -1
+    if (index < 0) return false
+    const pins = this.#pins!
+    const fresh = now - pins[2 * index + 1]! <= idleTtlMs
+    pins[2 * index + 1] = now
     return fresh
   }
 
@@ -61,21 +71,33 @@ export class RequestScope {
     const agents = this.#pinnedAgents
     if (agents === undefined) return UNPINNED
     const index = agents.indexOf(agent)
-    return index < 0 ? UNPINNED : this.#pinnedConnections![index]!
+    return index < 0 ? UNPINNED : this.#pins![2 * index]!
   }
 
   pin(agent: string, connectionId: number, now: number): void {
-    this.#touchedAt = now
     if (this.#pinnedAgents === undefined) {
       this.#pinnedAgents = [agent]
-      this.#pinnedConnections = [connectionId]
+      this.#pins = [connectionId, now]
       return
     }
-    const index = this.#pinnedAgents.indexOf(agent)
-    if (index < 0) {
-      this.#pinnedAgents.push(agent)
-      this.#pinnedConnections!.push(connectionId)
-    } else this.#pinnedConnections![index] = connectionId
+    const known = this.#pinnedAgents.indexOf(agent)
+    const index = known < 0 ? this.#pinnedAgents.push(agent) - 1 : known
+    const pins = this.#pins!
+    pins[2 * index] = connectionId
+    pins[2 * index + 1] = now
+  }
+
+  /** The youngest piece of a body whose verdict was not given; the next piece goes behind it. */
+  lastPiece(kind: BodyChunkEvent['kind']): BodyRun | null {
+    const last = this.#lastPieces
+    if (last === null) return null
+    return kind === 'request-body-chunk' ? last.request : last.response
+  }
+
+  setLastPiece(kind: BodyChunkEvent['kind'], piece: BodyRun | null): void {
+    this.#lastPieces ??= { request: null, response: null }
+    if (kind === 'request-body-chunk') this.#lastPieces.request = piece
+    else this.#lastPieces.response = piece
   }
 
   attach(call: AgentCall): void {
@@ -84,7 +106,9 @@ export class RequestScope {
     this.calls = call
   }
 
+  /** No-op for a call that was taken out before. */
   detach(call: AgentCall): void {
+    if (call.scopePrev === null && this.calls !== call) return
     if (call.scopePrev !== null) call.scopePrev.scopeNext = call.scopeNext
     else this.calls = call.scopeNext
     if (call.scopeNext !== null) call.scopeNext.scopePrev = call.scopePrev

@@ -54,7 +54,11 @@ export function agentEnd<S extends object>(
     agentId,
     clock,
     probe,
-    options: { capabilities: () => capabilities, handler: server },
+    options: {
+      capabilities: () => capabilities,
+      handler: server,
+      reusesBodyMemory: options.reuseBodyMemory === true,
+    },
     run(reach) {
       running = new RunningAgent({ agentId, clock, server, healthIntervalMs, ...reach })
       return running

@@ -168,6 +168,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
     const known = this.#table.find(served, work.correlationId) as R | undefined
     if (known?.phase === 'busy') {
       if (!this.#countWaiting(served)) return
+      link.keepData?.()
       if (known.backlog === undefined) known.backlog = [work]
       else known.backlog.push(work)
       return
@@ -193,6 +194,7 @@ export class EventServer<R extends ServedRequest> implements ProxyLinkHandler {
       const outcome = this.#call(work, request)
       if (isPromise(outcome)) {
         this.#table.add(request)
+        request.served.link.keepData?.()
         void this.#settleLater(work, request, outcome)
         return
       }

@@ -94,9 +94,6 @@ export interface Connection {
    */
   configure(config: unknown, version: string | undefined, timeoutMs: number): Promise<void>
 
-  /** Answers an agent's configuration request where the wire can carry the answer. */
-  answerConfigUpdate(requestId: string, accepted: boolean, error?: string): void
-
   /** Flushes what is queued, ends both directions, fails what still waits. Idempotent; resolves when gone. */
   close(): Promise<void>
   /** Drops the link at once: pending calls fail with `reason`. Idempotent. */

@@ -34,6 +34,10 @@ export interface ProxyLink {
    * large; the link lives on, and the event still needs an answer.
    */
   reply(reply: AgentReply): void
+  /**
+   * The data of an event that is being handed over is used beyond the return of the handler. Absent: it may be.
+   */
+  keepData?(): void
   sendHealth(report: HealthReport): void
   sendFlow(signal: FlowSignal): void
   sendMetrics(report: MetricsReport): void
@@ -72,6 +76,11 @@ export interface AgentEndOptions {
   readonly handler: ProxyLinkHandler
   /** Milliseconds a peer has for its handshake. Default 10,000. */
   readonly handshakeTimeoutMs?: number
+  /**
+   * Body data is looked at while `onEvent` runs, or `keepData` is called: its memory may be used again afterwards.
+   * Default false.
+   */
+  readonly reusesBodyMemory?: boolean
 }
 
 /** A bound address that accepts links. */

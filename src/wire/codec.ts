@@ -91,7 +91,7 @@ export interface ProxyMessageSink {
 
 /**
  * Cuts a byte stream into frames and decodes them. Payloads are read in place; whatever a sink keeps is its own
- * copy (strings, or `Buffer` copies of body data). Splitting the stream anywhere changes nothing.
+ * copy (strings, `Buffer` copies of body data), or a view on bytes that are never written again (large body data). Splitting the stream anywhere changes nothing.
  */
 export interface MessageReader {
   /** @throws WeirError PROTOCOL_ERROR or TOO_LARGE: the stream is unusable, close the connection. */
@@ -100,6 +100,8 @@ export interface MessageReader {
   end(): void
   /** Bytes held of an incomplete frame. */
   readonly bufferedBytes: number
+  /** Moves those bytes to the start of `to`, which may overlap them; returns how many they are. */
+  moveHeld(to: Buffer): number
   /** Another limit from the next frame on, for example after a registration. Bytes. */
   setMaxPayloadBytes(bytes: number): void
 }

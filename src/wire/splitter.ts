@@ -11,33 +11,41 @@ export interface Framing {
   frameBytes(bytes: Buffer, at: number, maxPayloadBytes: number): number
 }
 
-/** Takes one whole frame, prefix included. The bytes are only valid during the call. */
+/**
+ * Takes one whole frame, prefix included. The bytes are only valid during the call, but those of a frame of
+ * {@link LASTING_BYTES} or more are never written again, so that views on them may be kept.
+ */
 export type FrameSink = (bytes: Buffer, start: number, end: number) => void
 
-/** An accumulator larger than this is given back once its frame is through. */
-const KEPT_BYTES = 64 * 1024
+/** Frames of this size own the buffer that they were gathered in; smaller ones share it. */
+export const LASTING_BYTES = 16 * 1024
 const FIRST_BYTES = 4096
+/** How much larger than what was received the room for a frame may be: its announced length is only a claim. */
+const GROWTH = 8
 
 /**
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
  */
-export class FrameSplitter {
+export abstract class FrameReader {
   readonly #framing: Framing
-  readonly #sink: FrameSink
   #maxPayloadBytes: number
   /** The start of an incomplete frame: `#held[0..#heldEnd)`. */
   #held: Buffer | null = null
   #heldEnd = 0
+  /** `#held` is a view on bytes that were pushed, as long as they lie in one piece. Never written through. */
+  #isView = false
   /** Length of the frame in `#held`; 0 while its prefix is incomplete. */
   #heldFrame = 0
   #broken: WeirError | null = null
 
-  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+  constructor(framing: Framing, maxPayloadBytes: number) {
     this.#framing = framing
     this.#maxPayloadBytes = maxPayloadBytes
-    this.#sink = sink
   }
+
+  /** As {@link FrameSink}. */
+  protected abstract onFrame(bytes: Buffer, start: number, end: number): void
 
   get bufferedBytes(): number {
     return this.#heldEnd
@@ -71,7 +79,7 @@ export class FrameSplitter {
       }
       const start = at
       at += size
-      this.#sink(chunk, start, at)
+      this.onFrame(chunk, start, at)
     }
     if (at < chunk.length) this.#hold(chunk, at, chunk.length)
   }
@@ -103,27 +111,66 @@ export class FrameSplitter {
     const size = this.#heldFrame
     this.#heldEnd = 0
     this.#heldFrame = 0
-    if (bytes.length > KEPT_BYTES) this.#held = null
-    this.#sink(bytes, 0, size)
+    if (size >= LASTING_BYTES || this.#isView) this.#held = null
+    this.#isView = false
+    this.onFrame(bytes, 0, size)
     return at + taken
   }
 
   #hold(chunk: Buffer, from: number, to: number): void {
     const needed = this.#heldEnd + (to - from)
-    if (this.#held === null || this.#held.length < needed) {
+    if (this.#isView ? this.#follows(chunk, from) : this.#held === null && chunk.length >= LASTING_BYTES) {
+      const start = this.#isView ? this.#held!.byteOffset : chunk.byteOffset + from
+      this.#held = Buffer.from(chunk.buffer, start, needed)
+      this.#heldEnd = needed
+      this.#isView = true
+      return
+    }
+    if (this.#held === null || this.#isView || this.#held.length < needed) {
       const grown = Buffer.allocUnsafeSlow(
-        Math.max(FIRST_BYTES, needed, Math.min(needed * 2, this.#heldFrame)),
+        Math.max(FIRST_BYTES, needed, Math.min(needed * GROWTH, this.#heldFrame)),
       )
       if (this.#held !== null) this.#held.copy(grown, 0, 0, this.#heldEnd)
       this.#held = grown
+      this.#isView = false
     }
     chunk.copy(this.#held, this.#heldEnd, from, to)
     this.#heldEnd = needed
+  }
+
+  /** The bytes behind the view that is held: reads that went behind one another need no gathering. */
+  #follows(chunk: Buffer, from: number): boolean {
+    const held = this.#held!
+    return chunk.buffer === held.buffer && chunk.byteOffset + from === held.byteOffset + this.#heldEnd
+  }
+
+  /** Moves what is held of an incomplete frame to the start of `to`, which may overlap it; returns its length. */
+  moveHeld(to: Buffer): number {
+    const length = this.#heldEnd
+    if (length === 0) return 0
+    this.#held!.copy(to, 0, 0, length)
+    this.#held = to.subarray(0, length)
+    this.#isView = true
+    return length
   }
 
   #break(error: WeirError): void {
     this.#broken = error
     this.#held = null
     this.#heldEnd = 0
+  }
+}
+
+/** A frame reader that is not made by the thousand, so that its sink may be a closure. */
+export class FrameSplitter extends FrameReader {
+  readonly #sink: FrameSink
+
+  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+    super(framing, maxPayloadBytes)
+    this.#sink = sink
+  }
+
+  protected override onFrame(bytes: Buffer, start: number, end: number): void {
+    this.#sink(bytes, start, end)
   }
 }

@@ -28,10 +28,15 @@ test('what is left of every limit is known before and after a restart, per key t
   )
 
   const top = parsed<LimitKeysView>(await weir('limits', 'waf', '--top', 'denials', '--json'))
-  assert.deepEqual(top.keys.map(({ limit, denials, isShadow }) => [limit, denials, isShadow]).sort(([one], [other]) => (one! < other! ? -1 : 1)), [
-    ['tenant', 2, false],
-    ['trial', 2, true],
-  ])
+  assert.deepEqual(
+    top.keys
+      .map(({ limit, denials, isShadow }) => [limit, denials, isShadow])
+      .sort(([one], [other]) => (one! < other! ? -1 : 1)),
+    [
+      ['tenant', 2, false],
+      ['trial', 2, true],
+    ],
+  )
   assert.match(top.keys.find(({ limit }) => limit === 'tenant')?.key ?? '', /^glob…#[0-9a-f]{8}$/)
   const shown = await weir('limits', 'waf', '--top', 'denials', '--reveal')
   assert.match(shown.text, /globex-secret-key +tenant +0 +3 +never +2 +enforced +memory/)

@@ -43,6 +43,8 @@ export class ScriptedPool implements AgentPool {
   maxWaiters = 10
   /** What connections say that their agent asked for. */
   timeoutMultiplier = 1
+  /** Whether its connections take a piece of a body before the piece before it is answered. */
+  takesAhead = true
   answer: ((event: AgentEvent) => AgentReply | undefined) | undefined
 
   constructor(agent: string, connections: readonly number[] = [1]) {
@@ -130,6 +132,7 @@ export class ScriptedPool implements AgentPool {
       timeoutMultiplier: this.timeoutMultiplier,
       pin: () => void this.pins++,
       unpin: () => void this.pins--,
+      takesAhead: () => this.takesAhead,
       release: (outcome, _latencyMs, lease) => {
         this.leases--
         this.bodyBytes -= lease?.bodyBytes ?? 0

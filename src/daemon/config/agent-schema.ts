@@ -81,6 +81,12 @@ const body = section(
       ['reject', 'skip'],
       'A body over maxBytes: refuse with 413, or pass the rest on unseen (counted as a bypass). Default reject.',
     ).optional(),
+    aheadBytes: count(
+      0,
+      16_777_216,
+      262_144,
+      'Bytes of one body that may be asked about beyond the piece whose verdict is awaited; 0: one piece at a time. Default 262,144.',
+    ).optional(),
   },
   'How bodies are shown to the agent.',
 )

@@ -123,6 +123,7 @@ export function resolveConfig(
         mode: agent.body?.mode ?? shared.body?.mode ?? 'stream',
         maxBytes: agent.body?.maxBytes ?? shared.body?.maxBytes ?? 1_048_576,
         onTooLarge: agent.body?.onTooLarge ?? shared.body?.onTooLarge ?? 'reject',
+        aheadBytes: agent.body?.aheadBytes ?? shared.body?.aheadBytes ?? 262_144,
       },
       limits: limitsOf(agent, shared).map(limitRule),
       onLimit: agent.onLimit ?? shared.onLimit ?? 'deny',

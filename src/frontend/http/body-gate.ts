@@ -1,5 +1,5 @@
 import { WeirError } from '../../core/errors.ts'
-import type { BodyPlan } from '../../proxy/chain.ts'
+import { type BodyPlan, DEFAULT_AHEAD_BYTES } from '../../proxy/chain.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
 
 /** Smaller chunks wait for their fellows until the end of the turn of the event loop. */
@@ -8,10 +8,19 @@ const COALESCE_BYTES = 16 * 1024
 const PIECE_BYTES = 64 * 1024
 /** Bytes that may wait while an agent thinks or the other side is slow; then the source is stopped. */
 const HIGH_WATER_BYTES = 64 * 1024
+/** Pieces asked about and not decided, however small they are. */
+const MAX_ASKED = 16
+
+/** A piece that was asked about. */
+interface Asked {
+  readonly data: Uint8Array
+  readonly isLast: boolean
+  verdict: Verdict | undefined
+}
 
 /** The two ends of a gate: who is asked, and where the bytes go. */
 export interface GateOwner {
-  /** Asks the agents about one chunk. Never rejects. */
+  /** Asks the agents about one chunk, perhaps before the verdict on the one before it came. Never rejects. */
   gateAsk(data: Uint8Array, chunkIndex: number, isLast: boolean, bytesTransferred: number): Promise<Verdict>
   /** A final allow; what was held follows. */
   gateAllowed(verdict: Verdict): void
@@ -30,13 +39,15 @@ export interface GateOwner {
 }
 
 /**
- * Lets a body past the agents of a chain, in order, one question at a time, forwarding nothing before its
- * verdict. In `stream` mode each piece is a question; in `buffer` mode the whole body is one. While agents say
- * `needsMore`, pieces are held back. The last question says `isLast`, exactly once.
+ * Lets a body past the agents of a chain, in order, forwarding nothing before its verdict and the verdicts of all
+ * that comes before it. In `stream` mode each piece is a question, and several may be open, as far as the plan lets
+ * them go ahead; in `buffer` mode the whole body is one. While agents say `needsMore`, pieces are held back. The last
+ * question says `isLast`, exactly once.
  */
 export class BodyGate {
   readonly #owner: GateOwner
   readonly #plan: BodyPlan
+  readonly #aheadBytes: number
   readonly #declaredSize: number | undefined
   /** `inspecting` -> `open` (the rest passes) or `over` (denied, ended or dropped). */
   #state: 'inspecting' | 'open' | 'over' = 'inspecting'
@@ -45,7 +56,9 @@ export class BodyGate {
   /** Asked about, allowed provisionally. */
   #held: Uint8Array[] = []
   #heldBytes = 0
-  #asked: Uint8Array | undefined
+  /** Open questions, oldest first. */
+  readonly #asked: Asked[] = []
+  #askedBytes = 0
   #isAskedLast = false
   #isTruncated = false
   #isEnded = false
@@ -53,6 +66,7 @@ export class BodyGate {
   #isSourceStopped = false
   #isFlushDue = false
   #chunkIndex = 0
+  #receivedBytes = 0
   #inspectedBytes = 0
   #forwardedBytes = 0
   /** What replacements and drops added to the length. */
@@ -63,6 +77,7 @@ export class BodyGate {
   constructor(owner: GateOwner, plan: BodyPlan, declaredSize: number | undefined) {
     this.#owner = owner
     this.#plan = plan
+    this.#aheadBytes = plan.aheadBytes ?? DEFAULT_AHEAD_BYTES
     this.#declaredSize = declaredSize
   }
 
@@ -81,6 +96,9 @@ export class BodyGate {
     if (this.#state === 'over') return true
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
+    this.#receivedBytes += chunk.length
+    /* The bytes that were declared are all there are: the last piece need not wait to be told so. */
+    if (this.#receivedBytes === this.#declaredSize) this.#isEnded = true
     this.#advance()
     if (this.#isFull()) this.#isSourceStopped = true
     return !this.#isSourceStopped
@@ -104,11 +122,12 @@ export class BodyGate {
     this.#state = 'over'
     this.#pending.length = 0
     this.#held.length = 0
+    this.#asked.length = 0
   }
 
   #isFull(): boolean {
     if (this.#state === 'over') return false
-    return (this.#isBlocked || this.#asked !== undefined) && this.#pendingBytes >= HIGH_WATER_BYTES
+    return (this.#isBlocked || this.#asked.length > 0) && this.#pendingBytes >= HIGH_WATER_BYTES
   }
 
   #feed(): void {
@@ -119,9 +138,28 @@ export class BodyGate {
 
   #advance(): void {
     if (this.#state === 'open') this.#pass()
-    if (this.#state !== 'inspecting' || this.#asked !== undefined || this.#isBlocked) return
+    for (let before = -1; before !== this.#chunkIndex; ) {
+      before = this.#chunkIndex
+      if (this.#mayAsk()) this.#askNext()
+    }
+  }
+
+  /** What goes ahead of a verdict is as large as can be, or the last: small pieces are better asked together. */
+  #mayAsk(): boolean {
+    if (this.#state !== 'inspecting' || this.#isBlocked || this.#isAskedLast) return false
+    const { length } = this.#asked
+    if (length === 0) return true
+    const bytes = Math.min(this.#pendingBytes, PIECE_BYTES)
+    if (length >= MAX_ASKED || (bytes < COALESCE_BYTES && !this.#isEnded)) return false
+    return this.#askedBytes - this.#asked[0]!.data.length + bytes <= this.#aheadBytes
+  }
+
+  #askNext(): void {
     const room = this.#plan.maxBytes - this.#inspectedBytes
-    if (this.#pendingBytes > room) this.#overflow(room)
+    const isOver = this.#pendingBytes > room
+    /* A refusal of what was asked about before says more than the size does. */
+    if (isOver && this.#plan.onTooLarge === 'reject' && this.#asked.length > 0) return
+    if (isOver) this.#overflow(room)
     else if (this.#plan.mode === 'buffer') {
       if (this.#isEnded) this.#ask(this.#pendingBytes, true)
     } else if (this.#isEnded || this.#pendingBytes >= COALESCE_BYTES) {
@@ -136,7 +174,7 @@ export class BodyGate {
   /** For {@link flush} alone: what waited for fellows goes as it is. */
   flushNow(): void {
     this.#isFlushDue = false
-    if (this.#state !== 'inspecting' || this.#asked !== undefined || this.#isBlocked) return
+    if (this.#asked.length > 0 || !this.#mayAsk()) return
     if (this.#pendingBytes > 0 && !this.#isEnded) this.#ask(Math.min(this.#pendingBytes, PIECE_BYTES), false)
   }
 
@@ -158,12 +196,15 @@ export class BodyGate {
 
   #ask(bytes: number, isLast: boolean): void {
     const data = this.#take(bytes)
-    this.#asked = data
+    const asked: Asked = { data, isLast, verdict: undefined }
+    this.#asked.push(asked)
+    this.#askedBytes += data.length
     this.#isAskedLast = isLast
     this.#inspectedBytes += data.length
-    void this.#owner
-      .gateAsk(data, this.#chunkIndex++, isLast, this.#inspectedBytes)
-      .then((verdict) => this.#settle(verdict))
+    void this.#owner.gateAsk(data, this.#chunkIndex++, isLast, this.#inspectedBytes).then((verdict) => {
+      asked.verdict = verdict
+      this.#settle()
+    })
   }
 
   /** Joins only when the bytes lie in several buffers. */
@@ -196,11 +237,19 @@ export class BodyGate {
     return Buffer.concat(parts, bytes)
   }
 
-  #settle(verdict: Verdict): void {
-    const asked = this.#asked!
-    this.#asked = undefined
+  /** Carries out the verdicts that are known, as far as none is missing before them. */
+  #settle(): void {
+    while (this.#asked.length > 0 && this.#asked[0]!.verdict !== undefined) {
+      const { data, isLast, verdict } = this.#asked.shift()!
+      this.#askedBytes -= data.length
+      this.#carryOut(verdict!, data, isLast)
+    }
     if (this.#state === 'over') return
-    const isLast = this.#isAskedLast
+    this.#advance()
+    this.#feed()
+  }
+
+  #carryOut(verdict: Verdict, asked: Uint8Array, isLast: boolean): void {
     const isProvisional = verdict.needsMore && !isLast && verdict.error === undefined
     if (verdict.decision.kind !== 'allow' && !isProvisional) {
       this.stop()
@@ -221,11 +270,8 @@ export class BodyGate {
       if (this.#isWhole) {
         this.#state = 'over'
         this.#owner.gateEnded()
-        return
       }
     }
-    this.#advance()
-    this.#feed()
   }
 
   #release(): void {

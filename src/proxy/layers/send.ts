@@ -23,6 +23,6 @@ export const sendLayer: Layer = {
     if (!call.isPending) return
     call.isPending = false
     const { connection } = call.connection!
-    if (connection.abandon(call)) connection.cancel(call.correlationId, call.cancelReason)
+    if (connection.abandon(call) && !call.isQuiet) connection.cancel(call.correlationId, call.cancelReason)
   },
 }

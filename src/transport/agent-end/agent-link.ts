@@ -82,6 +82,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   #proxyVersion = ''
   /** What arrived behind a configuration that is still being applied; undefined: none is. */
   #behindConfigure: (() => void)[] | undefined
+  #hasKept = false
 
   constructor(
     channel: ByteChannel,
@@ -183,6 +184,25 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
       return
     }
     if (this.#state === 'open' && !this.#out.isWritable) this.#channel.pause()
+  }
+
+  /** For handlers: the data of an event is still in use when they return. */
+  keepData(): void {
+    this.#hasKept = true
+  }
+
+  hasKept(): boolean {
+    const hasKept = this.#hasKept
+    this.#hasKept = false
+    return hasKept
+  }
+
+  heldBytes(): number {
+    return this.#reader.bufferedBytes
+  }
+
+  moveHeld(to: Buffer): number {
+    return this.#reader.moveHeld(to)
   }
 
   onEnd(reason: WeirError | undefined): void {
@@ -298,6 +318,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   /** Reading goes on, so that a proxy that leaves is noticed, but not without bound. */
   #postpone(handle: () => void): void {
     this.#behindConfigure!.push(handle)
+    this.#hasKept = true
     if (this.#behindConfigure!.length >= MAX_POSTPONED) this.#channel.pause()
   }
 

@@ -3,6 +3,12 @@ import type { WeirError } from '../../core/errors.ts'
 /** What a byte channel tells its one owner. Never called after `onClosed`. */
 export interface ChannelListener {
   onData(chunk: Buffer): void
+  /** What was delivered may be in use beyond its `onData`, since this was last asked. Absent: it may. */
+  hasKept?(): boolean
+  /** Bytes of an incomplete message, the last ones of those delivered. With `hasKept`. */
+  heldBytes?(): number
+  /** Moves those bytes to the start of `to`, which may overlap them, and returns how many they are. With `hasKept`. */
+  moveHeld?(to: Buffer): number
   /**
    * The peer ended its direction in good order. `reason` is what it said, where the transport can say anything
    * (a gRPC status other than OK).
@@ -28,6 +34,8 @@ export interface ByteChannel {
    * answered by one `onTaken`, in order; with an error when the bytes may still be referenced.
    */
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void
+  /** As `write`, for bytes that lie in several places. Absent: they are joined. */
+  writeParts?(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void
   /** Stops delivering data until `resume`. What was read before may still arrive. */
   pause(): void
   resume(): void

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
+import { readInto } from './accepted-socket.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+import { writeTogether } from './write-together.ts'
 
 /** Where a socket finds its channel: listeners shared by all sockets cost an idle one nothing. */
 const CHANNEL = Symbol('channel')
@@ -15,10 +18,19 @@ export class SocketChannel implements ByteChannel {
   #listener: ChannelListener | undefined
   #failure: WeirError | undefined
 
-  constructor(socket: Socket, peer: string) {
-    this.#socket = socket
+  /** `buffers`: for an accepted socket, where its bytes are read into. */
+  constructor(socket: Socket, peer: string, buffers?: ReadBuffers) {
     this.peer = peer
+    this.#socket = buffers === undefined ? socket : this.#reading(socket, buffers)
     socket.setNoDelay(true)
+  }
+
+  #reading(accepted: Socket, buffers: ReadBuffers): Socket {
+    const callback = (count: number): boolean => {
+      buffers.deliver(count, this.#listener!)
+      return true
+    }
+    return readInto(accepted, { buffer: buffers.next, callback }) ?? accepted
   }
 
   start(listener: ChannelListener): void {
@@ -33,6 +45,10 @@ export class SocketChannel implements ByteChannel {
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
     this.#socket.write(bytes, onTaken)
+  }
+
+  writeParts(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void {
+    writeTogether(this.#socket, parts, onTaken)
   }
 
   pause(): void {

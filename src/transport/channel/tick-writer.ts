@@ -51,7 +51,7 @@ export class TickWriter implements WriterBorrower {
   get isWritable(): boolean {
     if (this.#isSlow) return false
     const current = this.#current
-    return current === undefined || this.#untakenBytes + current.end < HIGH_WATER_BYTES
+    return current === undefined || this.#untakenBytes + current.size < HIGH_WATER_BYTES
   }
 
   /** Frames were appended in this tick and have not left. */
@@ -72,14 +72,17 @@ export class TickWriter implements WriterBorrower {
     const writer = this.#current
     if (writer === undefined) return
     this.#current = undefined
-    const count = writer.end
+    const count = writer.size
     if (count === 0 || this.#isEnded) {
       releaseWriter(writer)
       return
     }
     this.#untakenBytes += count
     if (this.#untakenBytes >= HIGH_WATER_BYTES) this.#isSlow = true
-    this.#channel.write(writer.bytes.subarray(0, count), writer.onTaken)
+    if (writer.attachedBytes === 0) this.#channel.write(writer.bytes.subarray(0, count), writer.onTaken)
+    else if (this.#channel.writeParts === undefined)
+      this.#channel.write(Buffer.concat(writer.parts(), count), writer.onTaken)
+    else this.#channel.writeParts(writer.parts(), writer.onTaken)
   }
 
   /** Nothing is handed over from now on; bytes appended later are dropped. */
@@ -88,7 +91,7 @@ export class TickWriter implements WriterBorrower {
   }
 
   onTaken(writer: PooledWriter, error: Error | null | undefined): void {
-    this.#untakenBytes -= writer.end
+    this.#untakenBytes -= writer.size
     /* After an error the kernel may still read the bytes: leave them to the garbage collector. */
     if (error) return
     releaseWriter(writer)

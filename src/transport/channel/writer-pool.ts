@@ -28,14 +28,14 @@ const free: PooledWriter[] = []
  * hand over, so an idle connection costs none.
  */
 export function acquireWriter(borrower: WriterBorrower): PooledWriter {
-  const writer = free.pop() ?? new PooledWriter(INITIAL_BYTES)
+  const writer = free.pop() ?? new PooledWriter(INITIAL_BYTES, true)
   writer.borrower = borrower
   return writer
 }
 
 /** Gives a writer back. Nothing may reference its bytes any more. */
 export function releaseWriter(writer: PooledWriter): void {
-  writer.end = 0
+  writer.clear()
   writer.borrower = undefined
   if (writer.bytes.length <= MAX_KEPT_BYTES && free.length < MAX_FREE) free.push(writer)
 }

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node
 import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
+import { writeTogether } from '../channel/write-together.ts'
 import { errorOfStatus, foreignResponse, statusOf } from './grpc-status.ts'
 
 /** One gRPC call as its client sees it, alone on its HTTP/2 session. */
@@ -62,6 +63,10 @@ export class Http2ClientChannel implements ByteChannel {
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
     this.#stream.write(bytes, onTaken)
+  }
+
+  writeParts(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void {
+    writeTogether(this.#stream, parts, onTaken)
   }
 
   pause(): void {

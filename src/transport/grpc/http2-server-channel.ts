@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { WeirError } from '../../core/errors.ts'
 import type { ByteChannel, ChannelListener } from '../channel/byte-channel.ts'
+import { writeTogether } from '../channel/write-together.ts'
 import { trailersOf } from './grpc-status.ts'
 
 /**
@@ -34,6 +35,10 @@ export class Http2ServerChannel implements ByteChannel {
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
     this.#stream.write(bytes, onTaken)
+  }
+
+  writeParts(parts: readonly Buffer[], onTaken: (error?: Error | null) => void): void {
+    writeTogether(this.#stream, parts, onTaken)
   }
 
   pause(): void {

@@ -233,9 +233,6 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     return pushConfiguration(this, { config, version, isInitial, timeoutMs, ack }, this.#clock)
   }
 
-  /** No wire of a pooled connection has a frame for the answer. */
-  answerConfigUpdate(_requestId: string, _accepted: boolean, _error?: string): void {}
-
   close(): Promise<void> {
     this.#shut(new WeirError('CONNECTION_LOST', `the connection to ${this.peer} was closed by this side`))
     return this.#ending.gone

@@ -4,6 +4,7 @@ import { udsAgentCodec } from '../../wire/uds/agent-codec.ts'
 import { AgentLink } from '../agent-end/agent-link.ts'
 import { AgentLinks } from '../agent-end/agent-links.ts'
 import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
+import { ReadBuffers } from '../channel/read-buffers.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import type { SocketMode } from '../channel/socket-file.ts'
 import { listenSockets } from '../channel/socket-listener.ts'
@@ -37,7 +38,9 @@ export function listenUds(
         greeting: 'handshake',
         maxMessageBytes: MAX_MESSAGE_BYTES,
       } as const
-      links.add(new AgentLink(new SocketChannel(socket, peer), udsAgentCodec(), traits, agent, clock))
+      const buffers = new ReadBuffers(agent.reusesBodyMemory === true)
+      const channel = new SocketChannel(socket, peer, buffers)
+      links.add(new AgentLink(channel, udsAgentCodec(), traits, agent, clock))
     },
     closeAccepted: () => links.closeAll(),
   })

@@ -51,7 +51,7 @@ export function beginMessage(out: ByteWriter): number {
 /** Writes the prefix once the payload lies behind it. @throws WeirError TOO_LARGE, `sent: false`. */
 export function endMessage(out: ByteWriter, start: number, maxSendBytes: number): void {
   const { bytes } = out
-  const length = out.end - start - PREFIX_BYTES
+  const length = out.end - start - PREFIX_BYTES + out.attachedSince(start)
   checkSendable(length, maxSendBytes)
   bytes[start] = 0
   bytes[start + 1] = length >>> 24

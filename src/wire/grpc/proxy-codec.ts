@@ -62,7 +62,7 @@ class GrpcProxyCodec implements ProxyCodec {
       this.#writePayload(event, out)
       endMessage(out, start, this.#sendLimit)
     } catch (thrown) {
-      out.end = start
+      out.rewind(start)
       throw unwritable(thrown)
     }
   }

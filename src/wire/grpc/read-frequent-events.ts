@@ -1,4 +1,5 @@
 import type { BodyChunkEvent, RequestHeadersEvent } from '../../core/event.ts'
+import { ownBytes } from '../shape/body.ts'
 import { lowerCaseName } from '../shape/header-name.ts'
 import { ProtoCursor } from './proto-cursor.ts'
 
@@ -207,6 +208,6 @@ function bodyChunk(kind: BodyChunkEvent['kind'], end: number): BodyChunkEvent | 
     }
   }
   if (cursor.isOff || chunkIndex > MAX_U32) return null
-  const data = Buffer.from(cursor.bytes.subarray(dataStart, dataEnd))
+  const data = ownBytes(cursor.bytes, dataStart, dataEnd)
   return { kind, correlationId, data, isLast, totalSize, chunkIndex, bytesTransferred }
 }

@@ -78,8 +78,8 @@ export function writeResponseHeadersProto(event: ResponseHeadersEvent, out: Byte
 /** `nowMs`: the instant of sending. */
 export function writeBodyChunkProto(event: BodyChunkEvent, nowMs: number, out: ByteWriter): void {
   const { data } = event
-  out.reserve(FIXED_BYTES + room(event.correlationId.length) + data.length)
-  const { bytes } = out
+  out.reserve(FIXED_BYTES + room(event.correlationId.length))
+  let { bytes } = out
   bytes[out.end] = event.kind === 'request-body-chunk' ? 0x1a : 0x2a
   const start = out.end + 1
   /* Rarely one too many or too few; then the data is moved by a byte. */
@@ -88,9 +88,10 @@ export function writeBodyChunkProto(event: BodyChunkEvent, nowMs: number, out: B
   at = putCount(bytes, at, 0x10, unsigned32(event.chunkIndex))
   if (data.length > 0) {
     bytes[at] = 0x1a
-    at = putVarint(bytes, at + 1, data.length)
-    bytes.set(data, at)
-    at += data.length
+    out.end = putVarint(bytes, at + 1, data.length)
+    out.append(data, FIXED_BYTES)
+    bytes = out.bytes
+    at = out.end
   }
   at = putCount(bytes, at, 0x20, event.isLast ? 1 : 0)
   if (event.totalSize !== undefined) {
@@ -99,7 +100,11 @@ export function writeBodyChunkProto(event: BodyChunkEvent, nowMs: number, out: B
   }
   at = putCount(bytes, at, 0x30, unsigned(event.bytesTransferred))
   at = putCount(bytes, at, 0x40, unsigned(nowMs))
-  out.end = closeMessage(bytes, start, guess, at)
+  out.end = at
+  const length = at - start - guess + out.attachedSince(start)
+  const needed = varintBytes(length)
+  if (needed !== guess) out.shift(start + guess, needed - guess)
+  putVarint(out.bytes, start, length)
 }
 
 function room(characters: number): number {

@@ -1,4 +1,5 @@
 import { WeirError } from '../../core/errors.ts'
+import { LASTING_BYTES } from '../splitter.ts'
 import { malformed } from './fields.ts'
 
 /**
@@ -13,6 +14,15 @@ export function bodyBytes(value: unknown, what: string): Buffer {
     throw new WeirError('PROTOCOL_ERROR', `${what}: not valid base64`)
   }
   return bytes
+}
+
+/**
+ * Raw body bytes out of a frame: a view where the frame is large enough to own its memory and the data is most of it,
+ * else a copy.
+ */
+export function ownBytes(bytes: Buffer, start: number, end: number): Buffer {
+  const view = bytes.subarray(start, end)
+  return end - start >= LASTING_BYTES ? view : Buffer.from(view)
 }
 
 /** -1 when no data has a text of that length. */

@@ -84,11 +84,11 @@ function writeBase64Text(data: Uint8Array, out: ByteWriter): void {
 
 /** Always with the four-byte length: bodies are large, and one form is enough. */
 function writeBinary(data: Uint8Array, out: ByteWriter): void {
-  out.reserve(5 + data.length)
+  out.reserve(5)
   out.bytes[out.end] = 0xc6
   out.bytes.writeUInt32BE(data.length, out.end + 1)
-  out.bytes.set(data, out.end + 5)
-  out.end += 5 + data.length
+  out.end += 5
+  out.append(data)
 }
 
 export function writeKey(constant: Uint8Array, out: ByteWriter): void {

@@ -1,5 +1,5 @@
 import type { BodyChunkEvent, RequestHeadersEvent } from '../../core/event.ts'
-import { bodyBytes } from '../shape/body.ts'
+import { bodyBytes, ownBytes } from '../shape/body.ts'
 import { lowerCaseName } from '../shape/header-name.ts'
 import { timestampMs } from '../shape/timestamp.ts'
 import { MsgpackCursor } from './msgpack-cursor.ts'
@@ -147,7 +147,7 @@ export function readBodyChunkMsgpack(
     kind,
     correlationId,
     data: isRaw
-      ? Buffer.from(bytes.subarray(dataAt + dataStart, dataEnd))
+      ? ownBytes(bytes, dataAt + dataStart, dataEnd)
       : bodyBytes(bytes.latin1Slice(dataAt + dataStart, dataEnd), 'data'),
     isLast: tail.isLast,
     totalSize: tail.totalSize,

@@ -40,7 +40,7 @@ export function writeEventFrame(
     else writeEventMsgpack(event, rawBodies, maxPayloadBytes, out)
     endFrame(out, start, FRAME_OF_EVENT[event.kind], maxPayloadBytes)
   } catch (thrown) {
-    out.end = start
+    out.rewind(start)
     throw unwritable(thrown)
   }
 }

@@ -12,7 +12,7 @@ export function beginFrame(out: ByteWriter): number {
 
 /** Writes the head once the payload lies behind it. @throws WeirError TOO_LARGE, `sent: false`. */
 export function endFrame(out: ByteWriter, start: number, type: number, maxPayloadBytes: number): void {
-  const payload = out.end - start - FRAME_HEAD_BYTES
+  const payload = out.end - start - FRAME_HEAD_BYTES + out.attachedSince(start)
   if (payload > maxPayloadBytes) throw tooLarge(payload, maxPayloadBytes)
   const { bytes } = out
   const length = payload + 1

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Agent, request as clientRequest, type IncomingMessage } from 'node:http'
+import { request as clientRequest, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { AgentEvent } from '../../../src/core/event.ts'
 import type { Probe } from '../../../src/core/probe.ts'
@@ -320,27 +320,6 @@ test('agents that read responses get them uncompressed', async (t) => {
   const told = (await response.json()) as Echoed
   assert.deepEqual(valuesOf(told.headers, 'accept-encoding'), ['identity'])
 })
-
-for (const plan of [STREAM, BUFFER]) {
-  test(`responses that agents read keep the connection of their client (${plan.mode})`, async (t) => {
-    const to = await rig(t, {
-      upstream: (_, response) => response.end(WHOLE),
-      chain: { wants: ['response-body-chunk'], responseBody: plan },
-      script: (event) => ((event as Chunk).isLast ? mutated('end', event) : undefined),
-    })
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    t.after(() => agent.destroy())
-    const ports = new Set<number | undefined>()
-    for (let n = 0; n < 3; n++) {
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        clientRequest({ port: to.port, host: '127.0.0.1', agent }, resolve).on('error', reject).end()
-      })
-      ports.add(response.socket.localPort)
-      assert.ok((await bytesOf(response)).toString('latin1').endsWith('end'))
-    }
-    assert.equal(ports.size, 1, 'all requests came over one connection')
-  })
-}
 
 test('a slow client makes the upstream wait instead of filling memory', async (t) => {
   let sent = 0
