@@ -17,6 +17,7 @@ import type { Connection, ConnectionObserver } from '../transport/connection.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { LeaseHints, LeaseOutcome } from './lease.ts'
+import type { Incarnation } from './managed-pool.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { Slot } from './slot.ts'
 import { WaiterList } from './waiter-list.ts'
@@ -51,12 +52,8 @@ export interface ConnectionOwner {
 export interface Origin {
   /** The keeper's slot it fills; undefined: the agent dialled in. */
   readonly slot: Slot | undefined
-  /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
-  readonly home: string
-  /** Name of the instance that dialled in, when it gave one. */
-  readonly instance: string | undefined
-  /** Incarnation of the instance that dialled in; 0: not stated. */
-  readonly epoch: number
+  /** Which run of which instance dialled in, when it said so. */
+  readonly incarnation: Incarnation | undefined
   readonly terms: Terms
 }
 
@@ -150,6 +147,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.limit = connection.isExclusive
       ? 1
       : concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+  }
+
+  /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
+  get home(): string {
+    return this.origin.incarnation?.instance ?? this.connection.peer
   }
 
   get agent(): string {

@@ -61,7 +61,7 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     id: live.id,
     transport: connection.transport,
     peer: connection.peer,
-    home: live.origin.home,
+    home: live.home,
     stage: live.stage,
     health: live.health.state(now),
     isPaused: live.isPaused,

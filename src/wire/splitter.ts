@@ -27,9 +27,8 @@ const GROWTH = 8
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
  */
-export class FrameSplitter {
+export abstract class FrameReader {
   readonly #framing: Framing
-  readonly #sink: FrameSink
   #maxPayloadBytes: number
   /** The start of an incomplete frame: `#held[0..#heldEnd)`. */
   #held: Buffer | null = null
@@ -40,11 +39,13 @@ export class FrameSplitter {
   #heldFrame = 0
   #broken: WeirError | null = null
 
-  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+  constructor(framing: Framing, maxPayloadBytes: number) {
     this.#framing = framing
     this.#maxPayloadBytes = maxPayloadBytes
-    this.#sink = sink
   }
+
+  /** As {@link FrameSink}. */
+  protected abstract onFrame(bytes: Buffer, start: number, end: number): void
 
   get bufferedBytes(): number {
     return this.#heldEnd
@@ -78,7 +79,7 @@ export class FrameSplitter {
       }
       const start = at
       at += size
-      this.#sink(chunk, start, at)
+      this.onFrame(chunk, start, at)
     }
     if (at < chunk.length) this.#hold(chunk, at, chunk.length)
   }
@@ -112,7 +113,7 @@ export class FrameSplitter {
     this.#heldFrame = 0
     if (size >= LASTING_BYTES || this.#isView) this.#held = null
     this.#isView = false
-    this.#sink(bytes, 0, size)
+    this.onFrame(bytes, 0, size)
     return at + taken
   }
 
@@ -157,5 +158,19 @@ export class FrameSplitter {
     this.#broken = error
     this.#held = null
     this.#heldEnd = 0
+  }
+}
+
+/** A frame reader that is not made by the thousand, so that its sink may be a closure. */
+export class FrameSplitter extends FrameReader {
+  readonly #sink: FrameSink
+
+  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+    super(framing, maxPayloadBytes)
+    this.#sink = sink
+  }
+
+  protected override onFrame(bytes: Buffer, start: number, end: number): void {
+    this.#sink(bytes, start, end)
   }
 }

@@ -7,7 +7,7 @@ import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
 import { askForReturn, askForUse } from './lease-terms.ts'
 import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
-import { ALLOWED, type LimitDenied, type LimitVerdict } from './limit-gate.ts'
+import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
 import type { LimiterCounters } from './limiter-stats.ts'
 
@@ -98,8 +98,8 @@ export class LeasedBuckets {
   }
 
   /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
-  take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
-    const now = this.#clock.now()
+  take(bucket: CachedBucket, request: LimitRequest, cost: number): LimitVerdict | Promise<LimitVerdict> {
+    const now = request.startedAt ?? this.#clock.now()
     if (cost > bucket.bucket.burst) return this.#deny(bucket, outOfTokens(bucket, now, cost))
     if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
@@ -109,7 +109,7 @@ export class LeasedBuckets {
       }
       if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
     }
-    return this.#cover(bucket, agent, now, cost)
+    return this.#cover(bucket, request.agentName, now, cost)
   }
 
   /** Buckets over the capacity leave in the next turns, so that a much smaller one does not hold up traffic. */
@@ -202,7 +202,7 @@ export class LeasedBuckets {
         return storeOutOfReach(bucket, now)
       case 'allow':
         this.#counters.uncovered++
-        return ALLOWED
+        return UNCOUNTED
       case 'memory-only': {
         const held = bucket.bucket.held(now)
         if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(bucket, outOfTokens(bucket, now, cost))
