@@ -5,6 +5,8 @@ export interface StatusView {
   readonly uptimeMs: number
   readonly state: 'starting' | 'serving' | 'draining'
   readonly isReady: boolean
+  /** Why it is not ready beside its agents: the checks that fail. */
+  readonly unready: readonly ReadinessCheck[]
   readonly openRequests: number
   /** What measured load allows at agents; absent while it limits nothing. */
   readonly load: LoadView | undefined
@@ -101,6 +103,8 @@ export interface AgentView {
   readonly latencyMs: number
   readonly queueMs: number
   readonly sessions: number
+  /** How often it was passed over, or its failure let pass, by reason. */
+  readonly bypasses: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {
@@ -123,7 +127,7 @@ export interface LimitView {
   readonly burst: number
   readonly cost: 'event' | 'byte'
   readonly isShadow: boolean
-  /** Whole tokens left; absent where each client, route or session has a bucket of its own. */
+  /** Whole tokens left; absent where each key has a bucket of its own, and while the store that knows is out of reach. */
   readonly remaining?: number | undefined
   /** Milliseconds until full; absent as `remaining` is, and where it never is. */
   readonly resetMs?: number | undefined
@@ -206,7 +210,10 @@ export type PushState =
 
 export interface PushView {
   readonly agent: string
+  /** Counts up per agent. */
   readonly id: string
+  /** Names the configuration by its content; empty: none. */
+  readonly version: string
   readonly at: string
   readonly state: PushState
   readonly connections: readonly PushedConnectionView[]

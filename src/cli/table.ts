@@ -1,9 +1,16 @@
+import { printable } from './printable.ts'
+
 /** One column: its heading and the text of a row. */
 export type Column<Row> = readonly [heading: string, text: (row: Row) => string | number]
 
 /** Rows as aligned columns, two spaces apart; numbers sit on the right. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const cells = rows.map((row) => columns.map(([, text]) => text(row)))
+  const cells = rows.map((row) =>
+    columns.map(([, text]) => {
+      const cell = text(row)
+      return typeof cell === 'number' ? cell : printable(cell, true)
+    }),
+  )
   const widths = columns.map(([heading], index) =>
     Math.max(heading.length, ...cells.map((line) => String(line[index]).length)),
   )

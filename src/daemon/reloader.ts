@@ -7,8 +7,15 @@ import { formatProblem } from './config/problem.ts'
 import { FileWatch } from './file-watch.ts'
 import type { WeirSystem } from './system.ts'
 
-/** Parts of the configuration that are read at the start only. */
-const FIXED = ['listen', 'http', 'storage', 'maxOpenRequests', 'sessionKey', 'overload'] as const
+/** Options that are read at the start only. */
+const FIXED: readonly (readonly [name: string, value: (config: Config) => unknown])[] = [
+  ['listen', (config) => config.listen],
+  ['http', (config) => config.http],
+  ['storage.path', (config) => config.storage.path],
+  ['maxOpenRequests', (config) => config.maxOpenRequests],
+  ['sessionKey', (config) => config.sessionKey],
+  ['overload', (config) => config.overload],
+]
 
 /** Brings changes of the configuration file into the running system, one after the other. */
 export class Reloader {
@@ -63,7 +70,9 @@ export class Reloader {
     if (!loaded.isValid) this.#refuse('INVALID_ARGUMENT', loaded.problems.map(formatProblem))
     const { config } = loaded
     this.#watch.follow(config.files)
-    const fixed = FIXED.filter((key) => JSON.stringify(this.#started[key]) !== JSON.stringify(config[key]))
+    const fixed = FIXED.filter(
+      ([, of]) => JSON.stringify(of(this.#started)) !== JSON.stringify(of(config)),
+    ).map(([name]) => name)
     try {
       await this.#system.apply(config, fixed)
       this.#log.reconfigure(config.log)

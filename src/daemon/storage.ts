@@ -1,3 +1,4 @@
+import type { ReadinessCheck } from '../admin/views.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
 import type { SessionStore } from '../pool/session-store.ts'
@@ -15,6 +16,10 @@ export interface Storage {
   readonly store: Store
   readonly limiter: Limiter
   readonly sessions: SessionStore
+  /** Whether what is decided now is also written. */
+  readiness(): ReadinessCheck
+  /** Puts what can change without a restart in force: all but the path. */
+  configure(config: StorageConfig): void
   /** Gives tokens back and closes the file. */
   close(): Promise<void>
 }
@@ -26,10 +31,10 @@ export async function openStorage(
   probe: Probe,
   sessionTtlMs: (agent: string) => number,
 ): Promise<Storage> {
-  const store = await Store.open({ path: config.path })
+  const store = await Store.open({ path: config.path, clock, probe })
   try {
     const limiter = new Limiter({
-      store: await SqliteLimitStore.open(store, clock),
+      store: new SqliteLimitStore(store, clock),
       clock,
       probe,
       capacity: config.maxBuckets,
@@ -41,6 +46,11 @@ export async function openStorage(
       store,
       limiter,
       sessions: storedSessions(store, clock, sessionTtlMs),
+      readiness: () => readinessOf(store, limiter),
+      configure({ maxBuckets, onFailure }) {
+        limiter.resize(maxBuckets)
+        limiter.onStoreFailure = onFailure
+      },
       close: async () => {
         await limiter.drain()
         await store.close()
@@ -49,6 +59,18 @@ export async function openStorage(
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+/** A file that is locked, full, gone or whose thread is being started anew makes the process not ready. */
+function readinessOf(store: Store, limiter: Limiter): ReadinessCheck {
+  const { isFailing, lastError } = limiter.storeHealth
+  const problem = store.health.problem ?? (isFailing ? `${store.path}: ${lastError}` : undefined)
+  if (problem === undefined) return { name: 'storage', isOk: true, detail: store.path }
+  return {
+    name: 'storage',
+    isOk: false,
+    detail: `${problem}; limits go by storage.onFailure: ${limiter.onStoreFailure}`,
   }
 }
 

@@ -36,6 +36,9 @@ export interface AgentMetricsOptions {
   readonly expiryMs?: number
 }
 
+/** Expositions add it to each bucket of a histogram. */
+const BUCKET_LABEL = 'le'
+
 type Sample = MetricsReport['counters'][number] | MetricsReport['histograms'][number]
 
 /**
@@ -85,7 +88,7 @@ export class AgentMetrics {
   }
 
   #keep(sample: Pick<Sample, 'name' | 'help' | 'labels'>, value: SeriesValue, now: number): void {
-    const labels = this.#labels(sample.labels)
+    const labels = this.#labels(sample.labels, value.kind)
     const isNumber = value.kind === 'histogram' ? isFiniteHistogram(value) : !Number.isNaN(value.value)
     if (
       labels === undefined ||
@@ -118,10 +121,14 @@ export class AgentMetrics {
     if (--use.series === 0) this.#kinds.delete(name)
   }
 
-  #labels(claimed: Readonly<Record<string, string>>): AgentSeries['labels'] | undefined {
+  #labels(
+    claimed: Readonly<Record<string, string>>,
+    kind: SeriesValue['kind'],
+  ): AgentSeries['labels'] | undefined {
     const labels: [string, string][] = [[AGENT_LABEL, this.#agent]]
     for (const [name, value] of Object.entries(claimed)) {
       if (name === AGENT_LABEL) continue
+      if (name === BUCKET_LABEL && kind === 'histogram') return undefined
       if (!LABEL_NAME.test(name) || name.length > MAX_TEXT || value.length > MAX_TEXT) return undefined
       labels.push([name, value])
     }

@@ -2,11 +2,11 @@ import { WeirError } from '../core/errors.ts'
 import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
 import { Admission } from './admission.ts'
+import { Adoption, type AdoptionHost } from './adoption.ts'
 import { AgentMetrics } from './agent-metrics.ts'
-import { answerConfigUpdate } from './agent-wishes.ts'
+import { AgentWishes } from './agent-wishes.ts'
 import { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
-import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { ConnectionOwner, LiveConnection } from './live-connection.ts'
@@ -58,6 +58,7 @@ export class ConnectionPool implements ManagedPool {
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
   readonly #admission: Admission
+  readonly #adoption: Adoption
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
   /** The configuration each slot's dial under way was begun with. */
@@ -96,6 +97,7 @@ export class ConnectionPool implements ManagedPool {
     this.#owner = this.#connectionOwner(clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
+    this.#adoption = new Adoption(this.#adoptionHost(this))
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
     this.whenReady = new Promise((resolve) => {
       this.#becomeReady = resolve
@@ -140,9 +142,7 @@ export class ConnectionPool implements ManagedPool {
 
   canAdopt(incarnation?: Incarnation): WeirError | undefined {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
-    if (this.#keeper === undefined) {
-      return adoptionRefusal(this.agent, this.#target, this.#roster.all, incarnation)
-    }
+    if (this.#keeper === undefined) return this.#adoption.refusal(incarnation)
     const message = `agent ${this.agent}: we dial this agent, it must not dial in`
     return new WeirError('CONFLICT', message, { sent: false })
   }
@@ -150,12 +150,7 @@ export class ConnectionPool implements ManagedPool {
   adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
     const refused = this.canAdopt(incarnation)
     if (refused !== undefined) return refused
-    const replaced = olderRuns(this.#roster.all, incarnation)
-    const live = this.#admission.adopted(connection, incarnation)
-    this.#noteArrival(live)
-    for (const old of replaced) this.#retire(old)
-    if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
-    this.#room.serve(live)
+    this.#adoption.adopt(connection, incarnation)
     return undefined
   }
 
@@ -303,8 +298,13 @@ export class ConnectionPool implements ManagedPool {
   #noteArrival(live: LiveConnection): void {
     this.#counters.connected++
     this.#visitAt = Math.min(this.#visitAt, live.visit(this.#owner.now))
+  }
+
+  #noteReady(live: LiveConnection): void {
     this.#becomeReady()
     this.#onReady?.(live)
+    this.#owner.now = this.#around.clock.now()
+    this.#room.serve(live)
   }
 
   #retire(connection: LiveConnection): void {
@@ -322,7 +322,7 @@ export class ConnectionPool implements ManagedPool {
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
     if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
-    this.#room.serve(live)
+    this.#noteReady(live)
   }
 
   #onGone(connection: LiveConnection, reason: WeirError): void {
@@ -364,6 +364,25 @@ export class ConnectionPool implements ManagedPool {
     }
   }
 
+  #adoptionHost(pool: ConnectionPool): AdoptionHost {
+    return {
+      agent: this.agent,
+      probe: this.#around.probe,
+      roster: this.#roster,
+      admission: this.#admission,
+      pusher: this.#pusher,
+      get target() {
+        return pool.#target
+      },
+      get config() {
+        return pool.#config
+      },
+      onArrived: (live) => this.#noteArrival(live),
+      onReady: (live) => this.#noteReady(live),
+      retire: (live) => this.#retire(live),
+    }
+  }
+
   #roomHost(): WaitingRoomHost {
     return {
       agent: this.agent,
@@ -378,6 +397,9 @@ export class ConnectionPool implements ManagedPool {
   #connectionOwner(now: number): ConnectionOwner {
     const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
+    const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
+      if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
+    })
     const owner: ConnectionOwner = {
       agent: this.agent,
       clock,
@@ -400,7 +422,7 @@ export class ConnectionPool implements ManagedPool {
       },
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
-      onConfigUpdate: (live, request) => answerConfigUpdate(live, request, probe, onReloadRequested),
+      onConfigUpdate: (live, request) => wishes.hear(live, request),
       onStrayReply: () => {
         this.#counters.strays++
         probe.strayReply?.(this.agent)

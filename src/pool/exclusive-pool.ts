@@ -276,8 +276,9 @@ class Loan implements PooledConnection {
     this.#live.unpin(correlationId)
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
-    this.#live.release(outcome, latencyMs, lease)
+  /** Legacy framing has no flow signals: bytes of bodies are not counted. */
+  release(outcome: LeaseOutcome, latencyMs: number): void {
+    this.#live.release(outcome, latencyMs)
     this.#giveBack()
   }
 }

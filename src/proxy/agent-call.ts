@@ -12,8 +12,9 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
+import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
 import { BLAMES_CALLER, flawOf } from './reply-check.ts'
-import { type RequestScope, UNPINNED } from './request-scope.ts'
+import { type RequestFactsIn, type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
 export interface CallOwner {
@@ -30,7 +31,7 @@ export interface CallOwner {
  * pending entry of the connection, the waiter of the pool's queue and the node of the timer wheel, so that none
  * of them allocates.
  */
-export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
+export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitRequest {
   readonly agent: ChainAgent
   readonly event: AgentEvent
   readonly scope: RequestScope
@@ -69,8 +70,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   isBroken = false
   /** Refused to shed load: no failure mode of an agent may let it pass instead. */
   isShed = false
-  /** A rate limit let it pass and took tokens for it. */
-  hasTokens = false
+  /** What rate limits took for it; null: it was not asked, or nothing is to be given back any more. */
+  limitReceipt: LimitAllowed | null = null
   /** The reply came over another connection than the lease's. */
   wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */
@@ -133,6 +134,24 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /** For the byte windows of agents. */
   get bodyBytes(): number {
     return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
+  }
+
+  /* What a rate limit looks at. */
+
+  get agentName(): string {
+    return this.agent.policy.name
+  }
+
+  get facts(): RequestFactsIn {
+    return this.scope.facts
+  }
+
+  get routeName(): string {
+    return this.scope.chain.name
+  }
+
+  get payloadBytes(): number {
+    return 'data' in this.event ? this.event.data.length : 0
   }
 
   get policy(): AgentPolicy {
@@ -232,10 +251,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     const { name } = this.policy
     const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
-    const where = this.isPending ? 'did not answer' : 'had no free connection'
+    const isSent = this.isPending || this.hedge?.isAlone === true
+    const where = isSent ? 'did not answer' : 'had no free connection'
     this.fail(
       new WeirError('TIMEOUT', `agent ${name} ${where} within ${timeoutMs} ms (agents.${name}.timeoutMs)`, {
-        sent: this.isPending,
+        sent: isSent,
       }),
     )
   }
@@ -260,14 +280,17 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     const pipeline = this.#pipeline
     for (let depth = Math.min(this.#depth, pipeline.length - 1); depth >= 0; depth--) {
       const layer = pipeline[depth]!
-      if (layer.recover?.(this)) {
-        this.error = null
-        this.#isUnwinding = false
-        this.#depth = depth + 1
-        this.advance()
-        return
+      const recovery = layer.recover?.(this) ?? 'none'
+      if (recovery === 'none') {
+        layer.leave?.(this)
+        continue
       }
-      layer.leave?.(this)
+      this.error = null
+      this.#isUnwinding = false
+      this.#isBadReply = false
+      this.#depth = recovery === 'again' ? depth + 1 : depth
+      if (recovery === 'again') this.advance()
+      return
     }
     this.isSettled = true
     this.scope.detach(this)

@@ -6,6 +6,14 @@ export const PROCEED = 0
 export const HELD = 1
 export type Step = typeof PROCEED | typeof HELD
 
+export type Recovery =
+  /** The failure goes on outwards. */
+  | 'none'
+  /** The error is forgotten, and the layers behind this one are entered again. */
+  | 'again'
+  /** The error is forgotten for now: the layer settles or fails the call later. */
+  | 'held'
+
 export type LayerName =
   | 'deadline'
   | 'trace'
@@ -30,8 +38,8 @@ export interface Layer {
   leave?(call: AgentCall): void
   /** The call's time is up. True: the layer gave it more. */
   extend?(call: AgentCall): boolean
-  /** The call failed further in. True: forget the error and enter the layers behind this one again. */
-  recover?(call: AgentCall): boolean
+  /** The call failed further in. */
+  recover?(call: AgentCall): Recovery
 }
 
 /** The layers around each call to one agent, outermost first. */

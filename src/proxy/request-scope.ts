@@ -39,8 +39,8 @@ export class RequestScope {
   /** Made when the first piece of a body is dispatched. */
   #lastPieces: { request: BodyRun | null; response: BodyRun | null } | null = null
   #pinnedAgents: string[] | undefined
-  #pinnedConnections: number[] | undefined
-  #touchedAt = 0
+  /** Two numbers per pinned agent: id of the connection, and when it was last used, clock milliseconds. */
+  #pins: number[] | undefined
 
   constructor(chain: Chain, correlationId: string, facts: RequestFactsIn) {
     this.chain = chain
@@ -53,10 +53,16 @@ export class RequestScope {
     return this.#pinnedAgents ?? []
   }
 
-  /** Notes activity; returns false when the request sat idle for longer than `idleTtlMs` before it. */
-  touch(now: number, idleTtlMs: number): boolean {
-    const fresh = now - this.#touchedAt <= idleTtlMs
-    this.#touchedAt = now
+  /**
+   * Notes that the agent's pin is used; returns false when that agent had no event of the request for longer than
+   * `idleTtlMs` before. Pins of other agents age on: theirs were not used.
+   */
+  touch(agent: string, now: number, idleTtlMs: number): boolean {
+    const index = this.#pinnedAgents?.indexOf(agent) ?? -1
+    if (index < 0) return false
+    const pins = this.#pins!
+    const fresh = now - pins[2 * index + 1]! <= idleTtlMs
+    pins[2 * index + 1] = now
     return fresh
   }
 
@@ -65,21 +71,20 @@ export class RequestScope {
     const agents = this.#pinnedAgents
     if (agents === undefined) return UNPINNED
     const index = agents.indexOf(agent)
-    return index < 0 ? UNPINNED : this.#pinnedConnections![index]!
+    return index < 0 ? UNPINNED : this.#pins![2 * index]!
   }
 
   pin(agent: string, connectionId: number, now: number): void {
-    this.#touchedAt = now
     if (this.#pinnedAgents === undefined) {
       this.#pinnedAgents = [agent]
-      this.#pinnedConnections = [connectionId]
+      this.#pins = [connectionId, now]
       return
     }
-    const index = this.#pinnedAgents.indexOf(agent)
-    if (index < 0) {
-      this.#pinnedAgents.push(agent)
-      this.#pinnedConnections!.push(connectionId)
-    } else this.#pinnedConnections![index] = connectionId
+    const known = this.#pinnedAgents.indexOf(agent)
+    const index = known < 0 ? this.#pinnedAgents.push(agent) - 1 : known
+    const pins = this.#pins!
+    pins[2 * index] = connectionId
+    pins[2 * index + 1] = now
   }
 
   /** The youngest piece of a body whose verdict was not given; the next piece goes behind it. */

@@ -2,8 +2,17 @@ import type { Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
 import { storageError } from './storage-error.ts'
 import type { StoreOp } from './store-op.ts'
-import type { StoreOps } from './store-ops.ts'
+import type { OpName, StoreOps } from './store-ops.ts'
 import type { StoreReply, StoreRequest } from './store-protocol.ts'
+
+export interface CommitOutcome {
+  /** In the order of the requests. */
+  readonly replies: readonly StoreReply[]
+  /** At least one request was durable. */
+  readonly isDurable: boolean
+  /** A failed transaction could not be rolled back: the connection must not be used again. */
+  readonly isBroken: boolean
+}
 
 /**
  * Runs requests that came in together as one transaction: one commit, and one fsync if any of them is durable. A
@@ -21,29 +30,40 @@ export class GroupCommit {
     this.#ops = ops
   }
 
-  /** Replies in the order of the requests. Never throws. */
-  run(requests: readonly StoreRequest[]): readonly StoreReply[] {
+  /** Never throws, whatever the file, an operation or the rollback does. */
+  run(requests: readonly StoreRequest[]): CommitOutcome {
     const database = this.#database
-    let kind: 'read' | 'write' | 'durable' = 'read'
-    for (const { op } of requests) {
-      const own = this.#ops[op].kind
-      if (own === 'durable' || (own === 'write' && kind === 'read')) kind = own
-    }
+    let isDurable = false
     try {
-      this.#syncFully(kind === 'durable')
-      database.exec(kind === 'read' ? 'BEGIN' : 'BEGIN IMMEDIATE')
+      let isRead = true
+      for (const { op } of requests) {
+        const { kind } = this.#opNamed(op)
+        if (kind !== 'read') isRead = false
+        if (kind === 'durable') isDurable = true
+      }
+      this.#syncFully(isDurable)
+      database.exec(isRead ? 'BEGIN' : 'BEGIN IMMEDIATE')
       const replies = requests.map((request) => this.#runOne(request))
       database.exec('COMMIT')
-      return replies
+      return { replies, isDurable, isBroken: false }
     } catch (thrown) {
-      if (database.inTransaction) database.exec('ROLLBACK')
       const error = storageError(this.#path, thrown)
-      return requests.map(({ id }) => ({ id, error }))
+      return { replies: requests.map(({ id }) => ({ id, error })), isDurable, isBroken: !this.#rollBack() }
+    }
+  }
+
+  /** False: the transaction is still open, or nobody can tell. */
+  #rollBack(): boolean {
+    try {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
+      return !this.#database.inTransaction
+    } catch {
+      return false
     }
   }
 
   #runOne({ id, op, args }: StoreRequest): StoreReply {
-    const named = this.#ops[op] as StoreOp<unknown, unknown>
+    const named = this.#opNamed(op)
     if (named.kind === 'read') return { id, value: named.run(args) }
     this.#database.exec('SAVEPOINT request')
     try {
@@ -56,6 +76,12 @@ export class GroupCommit {
       this.#database.exec('ROLLBACK TO request; RELEASE request')
       return { id, error: storageError(this.#path, thrown) }
     }
+  }
+
+  #opNamed(name: OpName): StoreOp<unknown, unknown> {
+    const op = this.#ops[name] as StoreOp<unknown, unknown> | undefined
+    if (op === undefined) throw new WeirError('INTERNAL', `the store has no operation ${String(name)}`)
+    return op
   }
 
   /** FULL fsyncs each commit; NORMAL leaves that to the next checkpoint and survives the end of the process only. */

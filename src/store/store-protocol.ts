@@ -25,8 +25,11 @@ export interface StoreReply {
 }
 
 export type FromThread =
-  | { readonly kind: 'opened' }
+  /** `file` tells the open file from every other that may come to lie at the path. */
+  | { readonly kind: 'opened'; readonly file: string }
   | { readonly kind: 'refused'; readonly error: PlainError }
   /** Sent after the commit, and for durable requests after its fsync. */
   | { readonly kind: 'replies'; readonly replies: readonly StoreReply[] }
+  /** The thread cannot go on with this connection and ends; a new one may be started. */
+  | { readonly kind: 'gave-up'; readonly why: string }
   | { readonly kind: 'closed' }

@@ -2,8 +2,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Probe } from '../core/probe.ts'
 import type { AgentSeries } from '../pool/agent-metrics.ts'
 import type { LimiterStats } from '../proxy/limits/limiter-stats.ts'
+import type { StoreHealth } from '../store/store.ts'
 import { renderAgentSeries } from './agent-series.ts'
 import { registerLimitSeries } from './limit-series.ts'
+import { registerStoreSeries } from './store-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
 export interface MetricsSource {
@@ -12,6 +14,8 @@ export interface MetricsSource {
   reported(): Iterable<AgentSeries>
   /** Undefined while there is no limiter yet. */
   limits?(): LimiterStats | undefined
+  /** Undefined while there is no store yet. */
+  store?(): StoreHealth | undefined
 }
 
 export interface AgentGauges {
@@ -125,6 +129,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }).set({ version: options.version, node: process.version }, 1)
   registerPoolGauges(registry, options.source)
   registerLimitSeries(registry, () => options.source.limits?.())
+  registerStoreSeries(registry, () => options.source.store?.())
 
   return {
     contentType: registry.contentType,

@@ -60,14 +60,15 @@ export interface Connection {
   /** One event at a time: a second `send` before the reply throws. Legacy v1 framing only. */
   readonly isExclusive: boolean
 
-  /** Frames of this tick are being gathered: what is sent now leaves in the same write. */
+  /** Frames are being gathered: what is sent now leaves in the same write. */
   readonly isGathering: boolean
 
   /** What the agent said before, its end included, is told in this call. */
   observe(observer: ConnectionObserver): void
 
   /**
-   * Encodes the event and queues its bytes for this tick's write. Synchronous.
+   * Encodes the event and queues its bytes for the write of this tick, or of this turn of the event loop while other
+   * events wait for replies. Synchronous.
    * @throws WeirError with `sent: false` (CONNECTION_LOST, TOO_LARGE, INVALID_ARGUMENT, CONFLICT) when no byte
    *   was taken; the connection stays usable unless it was closed already.
    */
@@ -92,9 +93,6 @@ export interface Connection {
    * Over gRPC a refusal ends the connection: the protocol has no other way to say it.
    */
   configure(config: unknown, version: string | undefined, timeoutMs: number): Promise<void>
-
-  /** Answers an agent's configuration request where the wire can carry the answer. */
-  answerConfigUpdate(requestId: string, accepted: boolean, error?: string): void
 
   /** Flushes what is queued, ends both directions, fails what still waits. Idempotent; resolves when gone. */
   close(): Promise<void>

@@ -29,9 +29,8 @@ const SPARE_BYTES = 256 * 1024
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
  */
-export class FrameSplitter {
+export abstract class FrameReader {
   readonly #framing: Framing
-  readonly #sink: FrameSink
   #maxPayloadBytes: number
   /** The start of an incomplete frame: `#held[0..#heldEnd)`. */
   #held: Buffer | null = null
@@ -45,11 +44,13 @@ export class FrameSplitter {
   /** The memory of an earlier frame that nobody has any more. */
   #spare: Buffer | null = null
 
-  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+  constructor(framing: Framing, maxPayloadBytes: number) {
     this.#framing = framing
     this.#maxPayloadBytes = maxPayloadBytes
-    this.#sink = sink
   }
+
+  /** As {@link FrameSink}. */
+  protected abstract onFrame(bytes: Buffer, start: number, end: number): void
 
   get bufferedBytes(): number {
     return this.#heldEnd
@@ -83,7 +84,7 @@ export class FrameSplitter {
       }
       const start = at
       at += size
-      this.#sink(chunk, start, at)
+      this.onFrame(chunk, start, at)
     }
     if (at < chunk.length) this.#hold(chunk, at, chunk.length)
   }
@@ -120,7 +121,7 @@ export class FrameSplitter {
     if (isLasting || this.#isView) this.#held = null
     this.#isView = false
     const kept = this.#keptCount?.()
-    this.#sink(bytes, 0, size)
+    this.onFrame(bytes, 0, size)
     if (isSpare && kept !== undefined && this.#keptCount!() === kept) this.#spare = bytes
     return at + taken
   }
@@ -177,5 +178,19 @@ export class FrameSplitter {
     this.#broken = error
     this.#held = null
     this.#heldEnd = 0
+  }
+}
+
+/** A frame reader that is not made by the thousand, so that its sink may be a closure. */
+export class FrameSplitter extends FrameReader {
+  readonly #sink: FrameSink
+
+  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+    super(framing, maxPayloadBytes)
+    this.#sink = sink
+  }
+
+  protected override onFrame(bytes: Buffer, start: number, end: number): void {
+    this.#sink(bytes, start, end)
   }
 }

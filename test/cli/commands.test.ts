@@ -25,7 +25,7 @@ test('every view and change of a running daemon is a command, as text and as JSO
 
   const status = await weir('status')
   assert.equal(status.code, 0, status.text)
-  assert.match(status.text, /^weir \S+, process \d+, up \d+ s\nstate +serving\n/)
+  assert.match(status.text, /^weir \S+, process \d+, up \d+ (s|ms)\nstate +serving\n/)
   const { agents } = JSON.parse((await weir('status', '--json')).text) as StatusView
   assert.deepEqual(agents, { total: 1, ready: 1 })
 
@@ -139,4 +139,14 @@ test('config show hides secrets, config schema is JSON Schema that knows the opt
   }
   assert.match($schema, /json-schema/)
   assert.ok('agents' in properties && 'listen' in properties)
+})
+
+test('nothing that agents or clients say commands the terminal', async (t) => {
+  const place = await Place.make(t)
+  await place.agent('waf', { version: '1\u001b[2J\nfake  ready' })
+  await place.configure(AGENTS, 'waf')
+  await place.serve('--wait-for-agents', '5000')
+  const { text } = await run(place.weir('agents', '-c', place.file))
+  assert.match(text, /waf 1\ufffd\[2J\ufffdfake {2}ready\n$/)
+  assert.equal(text.split('\n').length, 3)
 })

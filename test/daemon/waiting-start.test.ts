@@ -14,7 +14,7 @@ test('a start that waits for agents ends at SIGTERM, without having served', asy
   const place = await Place.make(t)
   await place.configure(ABSENT, 'waf')
   const weir = place.weir('serve', '-c', place.file, '--wait-for-agents', '60000')
-  await eventually('the admin API is open', () => isOpen(place))
+  await eventually('the admin API is open', () => isOpen(place), 20_000)
   weir.child.kill('SIGTERM')
   assert.equal(await weir.ended(10_000), 0)
   assert.match(weir.output(), /SIGTERM: draining/)
@@ -25,7 +25,7 @@ test('a reload that is asked for while agents are waited for is done afterwards'
   const place = await Place.make(t)
   await place.configure(ABSENT, 'waf')
   const weir = place.weir('serve', '-c', place.file, '--wait-for-agents', '60000')
-  await eventually('the admin API is open', () => isOpen(place))
+  await eventually('the admin API is open', () => isOpen(place), 20_000)
   await place.configure(
     '{ waf: { endpoint: "unix:./waf.sock", timeoutMs: 900 }, b: { reverse: { allowAnonymous: true } } }',
     'waf',

@@ -14,7 +14,7 @@ describe('bans', () => {
     const path = join(await temporaryFolder(test), 'weir.db')
     const clock = new FakeClock()
     const book = async (): Promise<BanBook> =>
-      new BanBook(await SqliteLimitStore.open(await openStore(test, { path }), clock), clock)
+      new BanBook(new SqliteLimitStore(await openStore(test, { path }), clock), clock)
     const [here, there] = [await book(), await book()]
     await here.ban({ agent: 'waf', reason: 'loops', author: 'ops' })
     assert.equal(there.find('waf'), undefined)

@@ -28,7 +28,7 @@ const clock: Clock = {
   },
 }
 const store = await Store.open({ path, busyTimeoutMs: 10_000 })
-const limitStore = await SqliteLimitStore.open(store, clock, host)
+const limitStore = new SqliteLimitStore(store, clock, host)
 const agents = new Map(Object.entries(CRASH_RULES).map(([agent, rule]) => [agent, [rule]]))
 const limiter = makeLimiter({ clock, store: limitStore, agents, storeTimeoutMs: 5000, capacity: 2 })
 await limiter.start()

@@ -124,7 +124,7 @@ describe('limiter whose store is out of reach', () => {
   it('keeps the event loop free while another process holds the file, and recovers', async (test) => {
     const path = join(await temporaryFolder(test), 'weir.db')
     const store = await openStore(test, { path, busyTimeoutMs: 100 })
-    const limitStore = await SqliteLimitStore.open(store, systemClock)
+    const limitStore = new SqliteLimitStore(store, systemClock)
     const limiter = makeLimiter({
       clock: systemClock,
       store: limitStore,

@@ -4,10 +4,11 @@ import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 /** A real store whose answers come a turn later, fail, or are held back. */
 export class UnsteadyStore implements LimitStore {
   readonly isImmediate = false
-  readonly inner = new MemoryLimitStore()
+  inner = new MemoryLimitStore()
   settles = 0
   #mode: 'steady' | 'failing' | 'stalled' = 'steady'
   #held: (() => void)[] = []
+  #tellReplaced = (): void => {}
 
   /** Answers held back are given once it is no longer `stalled`. */
   set mode(mode: 'steady' | 'failing' | 'stalled') {
@@ -15,6 +16,16 @@ export class UnsteadyStore implements LimitStore {
     if (mode === 'stalled') return
     for (const letGo of this.#held) letGo()
     this.#held = []
+  }
+
+  whenReplaced(listener: () => void): void {
+    this.#tellReplaced = listener
+  }
+
+  /** Everything that was stored is gone. */
+  forget(): void {
+    this.inner = new MemoryLimitStore()
+    this.#tellReplaced()
   }
 
   async settle(...args: Parameters<LimitStore['settle']>): Promise<ReturnType<MemoryLimitStore['settle']>> {

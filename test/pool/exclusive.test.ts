@@ -270,3 +270,14 @@ test('what is known of an agent goes on when it changes to legacy framing and ba
   assert.ok(second instanceof ExclusivePool)
   assert.ok(third instanceof ConnectionPool)
 })
+
+test('a body chunk that was lent a connection gives it back whole', async () => {
+  const { pool } = await exclusivePool({ connections: 1 })
+  const waiter = new NotingWaiter({ isBody: true, bodyBytes: 100 })
+  pool.wait(waiter)
+  await handedOver()
+  waiter.leased!.release('replied', 1, waiter)
+  const [connection] = pool.snapshot().connections
+  assert.equal(connection?.inFlight, 0)
+  assert.equal(connection.bodyBytesInFlight, 0)
+})

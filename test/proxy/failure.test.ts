@@ -334,3 +334,38 @@ test('a body chunk after five idle minutes fails with AFFINITY_LOST', async () =
   bench.clock.advance(300_001)
   assert.equal((await bench.dispatcher.dispatch(chunkEvent(scope), scope)).error?.code, 'AFFINITY_LOST')
 })
+
+test('the use of one pin of a request does not keep those of its other agents', async () => {
+  const bench = new Bench()
+  const own = (kind: EventKind) => ({ events: new Set<EventKind>(['request-headers', kind]) })
+  const scope = bench.open([
+    bench.agent('a', own('request-body-chunk')),
+    bench.agent('b', own('response-body-chunk')),
+  ])
+  const head = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  bench.pool('b').reply()
+  await head
+  bench.clock.advance(200_000)
+  const chunk = bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  bench.pool('a').reply()
+  assert.equal((await chunk).decision.kind, 'allow')
+  bench.clock.advance(200_000)
+  const late = bench.dispatcher.dispatch(eventOf('response-body-chunk', scope), scope)
+  assert.equal((await late).error?.code, 'AFFINITY_LOST')
+})
+
+test('an event that one agent judges too late is too late for the next agent as well', async () => {
+  const bench = new Bench()
+  const open = { onFailure: 'open' } as const
+  const scope = bench.open([bench.agent('a', open), bench.agent('b', open)])
+  const head = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  bench.pool('b').reply()
+  await head
+  bench.clock.advance(300_001)
+  assert.deepEqual(
+    (await bench.dispatcher.dispatch(chunkEvent(scope), scope)).bypassed.map(({ agent }) => agent),
+    ['a', 'b'],
+  )
+})

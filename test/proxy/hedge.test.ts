@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WeirError } from '../../src/core/errors.ts'
 import { plainAllow } from '../../src/core/reply.ts'
-import { Bench, chunkEvent, headersEvent } from './harness.ts'
+import { TimerWheel } from '../../src/core/timer-wheel.ts'
+import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
+import { AgentChain } from '../../src/proxy/chain.ts'
+import { startedPool } from '../support/pool-fixture.ts'
+import { Bench, chunkEvent, headersEvent, policy } from './harness.ts'
 
 const hedged = { hedgeAfterMs: 50, timeoutMs: 1000 }
 
@@ -94,4 +99,99 @@ test('a hedged call still ends by its deadline, and both connections are told', 
   )
   assert.equal(bench.pool('a').leases, 0)
   assert.equal(bench.wheel.size, 0)
+})
+
+function lost(): WeirError {
+  return new WeirError('CONNECTION_LOST', 'reset by peer')
+}
+
+test('when the first connection is lost the second try goes on, and its answer counts', async () => {
+  const phases: string[] = []
+  const bench = new Bench({
+    probe: { agentCall: ({ transport, outcome }) => phases.push(`${transport} ${outcome}`) },
+  })
+  const scope = bench.open([bench.agent('a', hedged, [1, 2])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  const pool = bench.pool('a')
+  bench.clock.advance(60)
+  pool.sent.shift()!.pending.onLost(lost())
+  assert.deepEqual(pool.released, ['lost'])
+  assert.equal(pool.leases, 1)
+  pool.reply()
+  assert.equal((await verdict).decision.kind, 'allow')
+  assert.deepEqual(pool.released, ['lost', 'replied'])
+  assert.deepEqual(pool.cancelled, [])
+  assert.equal(phases.at(-1), 'uds allow')
+  assert.equal(pool.leases, 0)
+  assert.equal(bench.wheel.size, 0)
+  void bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  assert.equal(pool.sent[0]!.connectionId, 2)
+})
+
+test('when both connections of a hedged event are lost, the call fails as the first one did', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', hedged, [1, 2])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  const pool = bench.pool('a')
+  bench.clock.advance(60)
+  pool.sent.shift()!.pending.onLost(lost())
+  pool.sent.shift()!.pending.onLost(new WeirError('PROTOCOL_ERROR', 'garbage'))
+  assert.equal((await verdict).error?.code, 'CONNECTION_LOST')
+  assert.deepEqual(pool.released, ['lost', 'bad-reply'])
+  assert.equal(pool.leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('a second try that is left alone ends by the deadline, and its connection is the one that did not answer', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', hedged, [1, 2])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  const pool = bench.pool('a')
+  bench.clock.advance(60)
+  pool.sent.shift()!.pending.onLost(lost())
+  bench.clock.advance(1000)
+  const { error } = await verdict
+  assert.equal(error?.code, 'TIMEOUT')
+  assert.equal(error.sent, true)
+  assert.deepEqual(pool.released, ['lost', 'timeout'])
+  assert.deepEqual(
+    pool.cancelled.map(({ connectionId, reason }) => [connectionId, reason]),
+    [[2, 'timeout']],
+  )
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('a client that goes away ends a second try that is left alone', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', hedged, [1, 2])])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  const pool = bench.pool('a')
+  bench.clock.advance(60)
+  pool.sent.shift()!.pending.onLost(lost())
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  assert.equal((await verdict).error?.code, 'CANCELLED')
+  assert.deepEqual(pool.released, ['lost', 'cancelled'])
+  assert.equal(pool.cancelled[0]?.reason, 'client-disconnect')
+  assert.equal(pool.leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('a connection of a whole pool that dies in the middle of a hedge costs nothing but itself', async () => {
+  const { pool, clock, dialer } = await startedPool({ connections: 2 })
+  const wheel = new TimerWheel(clock)
+  const dispatcher = new AgentDispatcher({ clock, wheel, probe: {}, limits: undefined })
+  const chain = new AgentChain('route', [{ policy: policy('waf', hedged), pool }])
+  const scope = dispatcher.open(chain, { clientIp: '203.0.113.7' })
+  const verdict = dispatcher.dispatch(headersEvent(scope), scope)
+  const first = dialer.alive.find(({ pendingCount }) => pendingCount === 1)!
+  clock.advance(60)
+  const second = dialer.alive.find((one) => one !== first)!
+  assert.equal(second.pendingCount, 1)
+  first.transitionTo('closed')
+  assert.equal(second.reply(), true)
+  assert.equal((await verdict).decision.kind, 'allow')
+  dispatcher.close(scope, undefined)
+  const { inFlight, errors, lost: lostConnections } = pool.snapshot()
+  assert.deepEqual({ inFlight, errors, lostConnections }, { inFlight: 0, errors: 1, lostConnections: 1 })
+  assert.equal(wheel.size, 0)
 })

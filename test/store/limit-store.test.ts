@@ -9,5 +9,5 @@ import { openStore } from './support.ts'
 limitStoreConformance('in memory', () => Promise.resolve<LimitStore>(new MemoryLimitStore()))
 limitStoreConformance('SQLite', async (test): Promise<LimitStore> => {
   const store = await openStore(test)
-  return await SqliteLimitStore.open(store, new FakeClock(), { identity: 'test', offsetMs: 0 })
+  return new SqliteLimitStore(store, new FakeClock(), { identity: 'test', offsetMs: 0 })
 })

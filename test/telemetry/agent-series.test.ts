@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { AgentSeries } from '../../src/pool/agent-metrics.ts'
+import fc from 'fast-check'
+import type { MetricsReport } from '../../src/core/agent-messages.ts'
+import { AgentMetrics, type AgentSeries } from '../../src/pool/agent-metrics.ts'
 import { renderAgentSeries } from '../../src/telemetry/agent-series.ts'
 
 function counter(name: string, agent: string, value: number): AgentSeries {
@@ -62,3 +64,53 @@ test('a name that two agents give different kinds keeps the first kind', () => {
 })
 
 test('no reports render as nothing', () => assert.equal(renderAgentSeries([]), ''))
+
+/** Name and labels of one sample line. Fails on what a strict reader would. */
+function sampleOf(line: string): string {
+  const match =
+    /^([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\["\\n])*",?)*)\} \S+$/.exec(line)
+  assert.ok(match !== null, `no sample: ${line}`)
+  const quoted = match[2]!.replace(/"(?:[^"\\]|\\.)*"/g, '""')
+  const names = Array.from(quoted.matchAll(/(\w+)=""/g), ([, label]) => label!)
+  assert.deepEqual(names, [...new Set(names)], `a label stands twice: ${line}`)
+  return `${match[1]}{${match[2]}}`
+}
+
+const labels = fc.dictionary(
+  fc.constantFrom('a', 'le', 'agent_id', '__x', 'b c'),
+  fc.constantFrom('', '1', 'x="y"', 'back\\slash', 'two\nlines'),
+  { maxKeys: 3 },
+)
+const sample = { name: fc.constantFrom('h', 'h_count', 'h_sum', 'h_bucket', 'x', 'bad name'), labels }
+const number = fc.oneof(fc.integer(), fc.double())
+const bucket = fc.record({
+  le: fc.constantFrom(0.1, 1, Number.NaN, Number.POSITIVE_INFINITY),
+  count: fc.nat(),
+})
+const reportParts = fc.record({
+  counters: fc.array(fc.record({ ...sample, value: number }), { maxLength: 4 }),
+  gauges: fc.array(fc.record({ ...sample, value: number }), { maxLength: 4 }),
+  histograms: fc.array(
+    fc.record({ ...sample, sum: number, count: fc.nat(), buckets: fc.array(bucket, { maxLength: 5 }) }),
+    { maxLength: 4 },
+  ),
+})
+
+test('whatever agents report, no sample stands twice and no label twice in one', () => {
+  fc.assert(
+    fc.property(fc.array(reportParts, { minLength: 1, maxLength: 3 }), (reports) => {
+      const series = reports.flatMap((parts, n) => {
+        const metrics = new AgentMetrics(`agent-${n}`)
+        const report: MetricsReport = { agentId: 'x', timestampMs: 0, intervalMs: 1, ...parts }
+        metrics.take(report, 0)
+        return metrics.list(0)
+      })
+      const lines = renderAgentSeries(series).split('\n').slice(0, -1)
+      const ids = lines.filter((line) => !line.startsWith('#')).map((line) => sampleOf(line))
+      assert.deepEqual(ids, [...new Set(ids)])
+      const headings = lines.filter((line) => line.startsWith('# TYPE'))
+      assert.equal(new Set(headings.map((line) => line.split(' ')[2])).size, headings.length)
+    }),
+    { numRuns: 1000 },
+  )
+})

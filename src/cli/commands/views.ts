@@ -5,7 +5,9 @@ import { withExamples } from '../examples.ts'
 import { EXIT } from '../exit-code.ts'
 import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
+import { printable } from '../printable.ts'
 import { table } from '../table.ts'
+import { shortTime } from '../times.ts'
 
 /** Commands that show: `status`, `agents`, `connections`. */
 export function addViewCommands(program: Command): void {
@@ -77,6 +79,11 @@ function connectionsOf(agent: AgentView): string {
   return `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`
 }
 
+function bypassText({ bypasses }: AgentView): string {
+  const reasons = Object.entries(bypasses).sort(([, one], [, other]) => other - one)
+  return reasons.length === 0 ? 'never' : reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
+}
+
 function agentText(agent: AgentView): string {
   const lines: [string, string][] = [
     ['agent', agent.name],
@@ -92,28 +99,33 @@ function agentText(agent: AgentView): string {
     ['latency', `${agent.latencyMs.toFixed(2)} ms, queue ${agent.queueMs.toFixed(2)} ms`],
     ['breaker', `${agent.breaker}, ${agent.ejections} ejections of connections`],
     ['on failure', agent.onFailure],
+    ['bypassed', bypassText(agent)],
     ['sessions', String(agent.sessions)],
   ]
-  return lines.map(([name, text]) => `${name.padEnd(11)} ${text}`).join('\n')
+  return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')
 }
 
 function statusText(status: StatusView): string {
-  const lines = [
-    `weir ${status.version}, process ${status.pid}, up ${Math.round(status.uptimeMs / 1000)} s`,
-    `state      ${status.state}${status.isReady ? '' : ', not ready'}`,
-    `requests   ${status.openRequests} open`,
-    ...(status.load === undefined ? [] : [`load       ${loadLine(status.load)}`]),
-    `agents     ${status.agents.ready} of ${status.agents.total} ready`,
-    ...status.troubles.map(({ agent, state, reason }) => `           ${agent} ${state}: ${reason}`),
-    `routes     ${status.routes}`,
-    ...status.listeners.map((listener) => `${listener.option.padEnd(10)} ${listener.address}`),
-    `config     ${status.config.file}, in force since ${status.config.loadedAt}`,
-    ...status.config.refused.map((problem) => `refused    ${problem}`),
-    ...(status.config.pendingRestart.length === 0
-      ? []
-      : [`restart    needed for changes of ${status.config.pendingRestart.join(', ')}`]),
+  const { agents, config } = status
+  const lines: [string, string][] = [
+    ['state', `${status.state}${status.isReady ? '' : ', not ready'}`],
+    ...status.unready.map(({ name, detail }): [string, string] => ['', `${name}: ${detail}`]),
+    ['requests', `${status.openRequests} open`],
   ]
-  return lines.join('\n')
+  if (status.load !== undefined) lines.push(['load', loadLine(status.load)])
+  lines.push(['agents', `${agents.ready} of ${agents.total} ready`])
+  for (const { agent, state, reason } of status.troubles) lines.push(['', `${agent} ${state}: ${reason}`])
+  lines.push(['routes', String(status.routes)])
+  for (const { option, address } of status.listeners) lines.push([option, address])
+  lines.push(['config', `${config.file}, in force since ${config.loadedAt}`])
+  for (const problem of config.refused) lines.push(['refused', problem])
+  if (config.pendingRestart.length > 0)
+    lines.push(['restart', `needed for changes of ${config.pendingRestart.join(', ')}`])
+  const width = Math.max(10, ...lines.map(([name]) => name.length))
+  return [
+    `weir ${status.version}, process ${status.pid}, up ${shortTime(status.uptimeMs)}`,
+    ...lines.map(([name, text]) => `${name.padEnd(width)} ${printable(text, true)}`),
+  ].join('\n')
 }
 
 function loadLine({ inFlight, limit, pressure, refused }: LoadView): string {

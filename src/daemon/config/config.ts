@@ -1,6 +1,7 @@
 import type { BackoffOptions } from '../../core/backoff.ts'
 import type { EventKind } from '../../core/event.ts'
-import type { HttpFrontendOptions, SessionKeySource } from '../../frontend/http/options.ts'
+import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
+import type { SessionKeySource } from '../../frontend/session-key.ts'
 import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
 import type { AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
 import type { StrategyName } from '../../policy/picker.ts'

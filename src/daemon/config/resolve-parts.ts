@@ -1,4 +1,4 @@
-import type { SessionKeySource } from '../../frontend/http/options.ts'
+import type { SessionKeySource } from '../../frontend/session-key.ts'
 import { type AdaptiveLimitOptions, DEFAULT_TARGETS } from '../../policy/limits/adaptive-limit.ts'
 import type { LimitKey, LimitRule } from '../../proxy/limits/limit-rule.ts'
 import type { ConfigInput } from './schema.ts'

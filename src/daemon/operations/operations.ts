@@ -21,20 +21,24 @@ export function systemOperations(
   metrics: Metrics,
   reload: Operations['reload'],
 ): Operations {
-  const { agents, storage, clock, dialFailures } = system
+  const { agents, storage, clock, notes } = system
   const { bans } = storage.limiter
   const startedAt = clock.now()
   const entries = () => [...agents.entries.values()]
   const agentViews = (): AgentView[] =>
     entries().map((entry) => {
       const { name } = entry.config
-      return agentView(entry, { ban: bans.find(name), dialFailure: dialFailures.of(name) })
+      return agentView(entry, { ban: bans.find(name), note: notes.of(name) })
     })
+
+  const ownReadiness = (): readonly ReadinessCheck[] => [
+    { name: 'serving', isOk: system.state === 'serving', detail: system.state },
+    storage.readiness(),
+  ]
 
   function readiness(views: readonly AgentView[] = agentViews()): readonly ReadinessCheck[] {
     return [
-      { name: 'serving', isOk: system.state === 'serving', detail: system.state },
-      { name: 'storage', isOk: storage.store.isOpen, detail: storage.store.path },
+      ...ownReadiness(),
       ...views.map((agent) => ({
         name: `agent ${agent.name}`,
         /*
@@ -58,6 +62,7 @@ export function systemOperations(
         uptimeMs: clock.now() - startedAt,
         state: system.state,
         isReady: readiness(views).every((check) => check.isOk),
+        unready: ownReadiness().filter((check) => !check.isOk),
         openRequests: system.dispatcher.openRequests,
         load: system.load,
         agents: { total: views.length, ready: views.length - troubled.length },

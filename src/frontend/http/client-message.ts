@@ -53,6 +53,21 @@ export interface ResponseOwner {
 /** A response that knows the exchange it belongs to, so that its events need no closures. */
 export class ClientResponse extends ServerResponse<ClientRequest> {
   owner: ResponseOwner | undefined
+  /** Node's own: the head as it will be sent, from `writeHead` until the first write. */
+  declare _header: string | null
+
+  /**
+   * Ends a response whose head was written but not sent. Node would hand head and body to the socket as two pieces,
+   * joined by a vectored write; as the end of the head a small body costs one plain write.
+   */
+  endWithHead(body: Buffer): void {
+    if (typeof this._header !== 'string' || this.chunkedEncoding) {
+      this.end(body)
+      return
+    }
+    this._header += body.toString('latin1')
+    this.end()
+  }
 }
 
 export function onResponseClosed(this: ClientResponse): void {

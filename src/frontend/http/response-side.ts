@@ -9,10 +9,12 @@ import { removeField, setField } from './header-list.ts'
 import { ResponseHead } from './response-head.ts'
 
 /**
- * Bodies up to this size go out as a string, because Node joins a string with the head into a single write. A byte
- * is a character of latin1, so nothing is lost. Larger ones cost more to copy than the second write does.
+ * Bodies up to this size go out as a string behind the head, in a single write. A byte is a character of latin1, so
+ * nothing is lost. Larger ones cost more to copy than the second piece of a vectored write does.
  */
 const ONE_WRITE_BYTES = 4096
+/** Bytes a client may lag behind before the upstream is made to wait: two reads of a socket. */
+const HIGH_WATER_BYTES = 128 * 1024
 
 /**
  * The response on its way from the upstream to the client. Where agents want the body the head waits for the
@@ -178,7 +180,8 @@ export class ResponseSide implements GateOwner {
 
   #write(data: Uint8Array): boolean {
     this.sentBytes += data.length
-    if (this.#response.write(data)) return true
+    /* Node says "full" at 16 KiB, even of what the kernel is about to take. */
+    if (this.#response.write(data) || this.#response.writableLength < HIGH_WATER_BYTES) return true
     this.#isClientSlow = true
     this.#response.once('drain', onResponseDrained)
     this.#exchange.watchProgress()
@@ -189,7 +192,7 @@ export class ResponseSide implements GateOwner {
     this.#state = 'over'
     if (chunk === undefined) this.#response.end()
     else if (chunk.length > ONE_WRITE_BYTES) this.#response.end(chunk)
-    else this.#response.end(chunk.toString('latin1'), 'latin1')
+    else this.#response.endWithHead(chunk)
     if (this.#response.writableLength > 0) {
       this.#isClientSlow = true
       this.#exchange.watchProgress()

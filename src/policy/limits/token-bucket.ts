@@ -207,6 +207,14 @@ export class TokenBucket {
     return given
   }
 
+  /** The store forgot what it let go of: nothing is held any more, and what was spent stays spent. */
+  lapse(): void {
+    this.#nextTo = Number.NEGATIVE_INFINITY
+    this.#tail = Number.NEGATIVE_INFINITY
+    this.#ceiling = Math.min(this.#ceiling, this.#position)
+    this.#floor = this.#position
+  }
+
   #takeAcross(refilled: number, from: number, cost: number): Take {
     if (this.#nextTo < 0) return 'uncovered'
     const rest = cost - Math.max(0, this.#ceiling - from)

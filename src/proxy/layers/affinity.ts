@@ -16,7 +16,7 @@ export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
       const { scope } = call
       const pin = scope.pinOf(call.policy.name)
       if (pin === UNPINNED) return PROCEED
-      const fresh = scope.touch(clock.now(), idleTtlMs)
+      const fresh = scope.touch(call.policy.name, clock.now(), idleTtlMs)
       if (fresh && call.agent.pool.find(pin) !== undefined) {
         call.pinnedTo = pin
         return PROCEED

@@ -15,11 +15,11 @@ export const failoverLayer: Layer = {
   name: 'failover',
   recover(call: AgentCall) {
     const error = call.error
-    if (error === null || error.sent || call.attempts >= MAX_ATTEMPTS) return false
-    if (error.code !== 'CONNECTION_LOST' && error.code !== 'CONFLICT') return false
-    if (call.isBody && call.pinnedTo !== UNPINNED) return false
+    if (error === null || error.sent || call.attempts >= MAX_ATTEMPTS) return 'none'
+    if (error.code !== 'CONNECTION_LOST' && error.code !== 'CONFLICT') return 'none'
+    if (call.isBody && call.pinnedTo !== UNPINNED) return 'none'
     call.pinnedTo = UNPINNED
     call.connection = null
-    return true
+    return 'again'
   },
 }

@@ -37,6 +37,9 @@ export class BanBook {
   /** Revisions of bans lifted here, so that an older ban in an answer under way does not come back. */
   readonly #lifted = new Map<string, number>()
   #cursor = 0
+  /** The store lost its bans: those in force here are written again. */
+  #mustRewrite = false
+  #refreshing: Promise<void> | undefined
 
   constructor(store: LimitStore, clock: Clock) {
     this.#store = store
@@ -70,19 +73,19 @@ export class BanBook {
   }
 
   /** Reads what changed since the last time, at the first time everything. Rejects with STORAGE. */
-  async refresh(): Promise<void> {
-    const own = this.#cursor === 0 ? new Map(this.#entries) : undefined
-    for (const record of await this.#store.bansSince(this.#cursor)) {
-      this.#cursor = Math.max(this.#cursor, record.revision)
-      this.#apply(record)
-      own?.delete(record.agent)
-    }
-    /* From the start only bans in force are told: one that was durable before and is missing was lifted elsewhere. */
-    for (const [agent, entry] of own ?? []) {
-      const wasDurable = entry.revision > 0 && entry.revision < Number.POSITIVE_INFINITY
-      if (wasDurable && this.#entries.get(agent) === entry) this.#entries.delete(agent)
-    }
-    for (const [agent, revision] of this.#lifted) if (revision <= this.#cursor) this.#lifted.delete(agent)
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  /** The store lost what it held. Bans in force stay in force; the next `refresh` writes those that are missing. */
+  rewrite(): void {
+    this.#cursor = 0
+    this.#lifted.clear()
+    this.#mustRewrite = true
+    for (const [agent, entry] of this.#entries) this.#entries.set(agent, { ...entry, revision: 0 })
   }
 
   /**
@@ -135,6 +138,33 @@ export class BanBook {
   /** Who banned and lifted what, the newest first. */
   history(agent: string | undefined, limit: number): Promise<readonly BanRecord[]> {
     return this.#store.banHistory(agent, limit)
+  }
+
+  async #refresh(): Promise<void> {
+    const own = this.#cursor === 0 ? new Map(this.#entries) : undefined
+    for (const record of await this.#store.bansSince(this.#cursor)) {
+      this.#cursor = Math.max(this.#cursor, record.revision)
+      this.#apply(record)
+      own?.delete(record.agent)
+    }
+    /* From the start only bans in force are told: one that was durable before and is missing was lifted elsewhere. */
+    for (const [agent, entry] of own ?? []) {
+      const wasDurable = entry.revision > 0 && entry.revision < Number.POSITIVE_INFINITY
+      if (wasDurable && this.#entries.get(agent) === entry) this.#entries.delete(agent)
+    }
+    for (const [agent, revision] of this.#lifted) if (revision <= this.#cursor) this.#lifted.delete(agent)
+    if (this.#mustRewrite) await this.#writeMissing()
+  }
+
+  /** Puts the bans that the store does not know any more into it, as they were ordered. */
+  async #writeMissing(): Promise<void> {
+    for (const { agent } of this.list()) {
+      const entry = this.#entries.get(agent)
+      if (entry === undefined || entry.revision !== 0) continue
+      const { revision } = await this.#store.changeBan({ ...entry.record, agent })
+      if (this.#entries.get(agent) === entry) this.#entries.set(agent, { ...entry, revision })
+    }
+    this.#mustRewrite = false
   }
 
   #apply(record: BanRecord): void {

@@ -6,14 +6,15 @@ import type { CachedBucket } from './cached-bucket.ts'
  */
 export class BucketCache {
   readonly #onEvicted: (bucket: CachedBucket) => void
-  #capacity: number
+  /** Buckets, >= 1. A smaller one takes effect with the next calls of `shrink`. */
+  capacity: number
   #newest: CachedBucket | undefined
   #oldest: CachedBucket | undefined
   #size = 0
 
   /** `capacity` >= 1. `onEvicted` is called after the bucket left. */
   constructor(capacity: number, onEvicted: (bucket: CachedBucket) => void) {
-    this.#capacity = capacity
+    this.capacity = capacity
     this.#onEvicted = onEvicted
   }
 
@@ -21,14 +22,10 @@ export class BucketCache {
     return this.#size
   }
 
-  get capacity(): number {
-    return this.#capacity
-  }
-
-  /** A smaller capacity takes effect at once. */
-  resize(capacity: number): void {
-    this.#capacity = capacity
-    this.#evict()
+  /** Lets go of at most `most` buckets over the capacity; true: there are more. */
+  shrink(most: number): boolean {
+    for (let left = most; left > 0 && this.#size > this.capacity; left--) this.#evictOldest()
+    return this.#size > this.capacity
   }
 
   add(bucket: CachedBucket): void {
@@ -36,7 +33,8 @@ export class BucketCache {
     bucket.scope.buckets.set(bucket.value, bucket)
     this.#size++
     this.#link(bucket)
-    this.#evict()
+    /* Two, so that a cache that is over its capacity never grows. */
+    this.shrink(2)
   }
 
   /** The bucket was used just now. */
@@ -62,12 +60,10 @@ export class BucketCache {
     }
   }
 
-  #evict(): void {
-    while (this.#size > this.#capacity) {
-      const bucket = this.#oldest!
-      this.remove(bucket)
-      this.#onEvicted(bucket)
-    }
+  #evictOldest(): void {
+    const bucket = this.#oldest!
+    this.remove(bucket)
+    this.#onEvicted(bucket)
   }
 
   #link(bucket: CachedBucket): void {

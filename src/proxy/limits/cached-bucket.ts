@@ -55,6 +55,8 @@ export class CachedBucket {
   denials = 0
   /** Tokens taken while the store was out of reach, not booked there yet. */
   owed = 0
+  /** The store lost what was booked: all that is spent and not refilled yet is owed to it. */
+  isUnbooked = false
   /** Tokens taken since the last checkpoint. */
   spent = 0
   /** More tokens are asked for, ahead of need, once `spent` passes this. */
@@ -83,6 +85,14 @@ export class CachedBucket {
   wait(waiter: Waiter): void {
     if (this.#waiters === undefined) this.#waiters = [waiter]
     else this.#waiters.push(waiter)
+  }
+
+  /** The store is another one: what is held came from the old one, what is spent has to be booked in the new one. */
+  rebook(): void {
+    this.bucket.lapse()
+    this.seq = 0
+    this.isContended = false
+    this.isUnbooked = true
   }
 
   /** All of them, in their order; nobody waits afterwards. */

@@ -138,6 +138,34 @@ export class LeaseCourier {
     if (this.#isFailing) await this.#call([{ ...TRIAL, atMs: this.#clock.now() }])
   }
 
+  /**
+   * Judges the store by a call that somebody made: late or failed, it is out of reach; `isWrite`: answered, it is there
+   * (a file that nobody may write can still be read). Never rejects.
+   */
+  watch<T>(call: T | Promise<T>, isWrite: boolean): Promise<T | WeirError> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(this.#timeoutMs, () => {
+        const error = new WeirError('STORAGE', `limit store gave no answer within ${this.#timeoutMs} ms`)
+        this.#fail(error)
+        resolve(error)
+      })
+      Promise.resolve(call).then(
+        (answer) => {
+          timer.cancel()
+          /* In time or not, it shows that the store answers. */
+          if (isWrite) this.#recover()
+          resolve(answer)
+        },
+        (thrown: unknown) => {
+          timer.cancel()
+          const error = WeirError.from(thrown, 'STORAGE')
+          this.#fail(error)
+          resolve(error)
+        },
+      )
+    })
+  }
+
   #settleNow(bucket: CachedBucket): void {
     const ask = this.#host.compose(bucket, this.#clock.now())
     const grants = this.#store.settle([ask]) as readonly LeaseGrant[]
@@ -221,29 +249,9 @@ export class LeaseCourier {
     })
   }
 
-  /** Never rejects; an answer after the timeout is dropped, which is safe: its tokens are debited, not spent. */
+  /** An answer after the timeout is dropped, which is safe: its tokens are debited, not spent. */
   #call(asks: readonly LeaseAsk[]): Promise<readonly LeaseGrant[] | WeirError> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.setTimer(this.#timeoutMs, () => {
-        const error = new WeirError('STORAGE', `limit store gave no answer within ${this.#timeoutMs} ms`)
-        this.#fail(error)
-        resolve(error)
-      })
-      Promise.resolve(this.#store.settle(asks)).then(
-        (grants) => {
-          timer.cancel()
-          /* In time or not, it shows that the store answers. */
-          this.#recover()
-          resolve(grants)
-        },
-        (thrown: unknown) => {
-          timer.cancel()
-          const error = WeirError.from(thrown, 'STORAGE')
-          this.#fail(error)
-          resolve(error)
-        },
-      )
-    })
+    return this.watch(this.#store.settle(asks), true)
   }
 
   #fail(error: WeirError): void {

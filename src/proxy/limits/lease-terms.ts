@@ -41,8 +41,10 @@ function ask(
   least: number,
   ahead: number,
 ): LeaseAsk {
-  const { key, seq, owed } = bucket
+  const { key, seq } = bucket
   const { rate, burst } = bucket.bucket
+  const owed = bucket.isUnbooked ? bucket.bucket.debt(atMs) : bucket.owed
+  bucket.isUnbooked = false
   bucket.owed = 0
   bucket.spent = 0
   return { key, rate, burst, atMs, seq, give, owed, want, least, ahead }

@@ -7,7 +7,7 @@ import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
 import { askForReturn, askForUse } from './lease-terms.ts'
 import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
-import { ALLOWED, type LimitDenied, type LimitVerdict } from './limit-gate.ts'
+import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
 import type { LimiterCounters } from './limiter-stats.ts'
 
@@ -27,6 +27,8 @@ export interface LeasedBucketsOptions {
 
 /** Buckets queued for the store at once by a checkpoint: it takes as long as it takes, and nobody feels it. */
 const CHECKPOINT_STEP = 512
+/** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
+const SHRINK_STEP = 5000
 /** Buckets that may wait to be given back. */
 const MOST_LEAVING = 100_000
 
@@ -37,10 +39,10 @@ const MOST_LEAVING = 100_000
 export class LeasedBuckets {
   readonly cache: BucketCache
   readonly courier: LeaseCourier
+  onStoreFailure: StoreFailurePolicy
   readonly #clock: Clock
   readonly #bans: BanBook
   readonly #counters: LimiterCounters
-  readonly #onStoreFailure: StoreFailurePolicy
   readonly #storeTimeoutMs: number
   /** Evicted, not given back yet: a bucket that is used again meanwhile just returns. */
   readonly #leaving = new Map<string, CachedBucket>()
@@ -50,7 +52,7 @@ export class LeasedBuckets {
     this.#clock = options.clock
     this.#bans = bans
     this.#counters = counters
-    this.#onStoreFailure = options.onStoreFailure
+    this.onStoreFailure = options.onStoreFailure
     this.#storeTimeoutMs = options.storeTimeoutMs
     this.cache = new BucketCache(options.capacity, (bucket) => this.#evicted(bucket))
     this.courier = new LeaseCourier({
@@ -96,8 +98,8 @@ export class LeasedBuckets {
   }
 
   /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
-  take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
-    const now = this.#clock.now()
+  take(bucket: CachedBucket, request: LimitRequest, cost: number): LimitVerdict | Promise<LimitVerdict> {
+    const now = request.startedAt ?? this.#clock.now()
     if (cost > bucket.bucket.burst) return this.#deny(bucket, outOfTokens(bucket, now, cost))
     if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
@@ -107,7 +109,16 @@ export class LeasedBuckets {
       }
       if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
     }
-    return this.#cover(bucket, agent, now, cost)
+    return this.#cover(bucket, request.agentName, now, cost)
+  }
+
+  /** Buckets over the capacity leave in the next turns, so that a much smaller one does not hold up traffic. */
+  resize(capacity: number): void {
+    this.cache.capacity = capacity
+    const shrink = (): void => {
+      if (this.cache.shrink(SHRINK_STEP)) setImmediate(shrink)
+    }
+    shrink()
   }
 
   /** Settles every bucket used since the last time with the store. Never rejects. */
@@ -133,6 +144,16 @@ export class LeasedBuckets {
       this.cache.remove(bucket)
       this.courier.ask(bucket)
     }
+  }
+
+  /** The store lost what it held: books what the buckets in memory know, before anything is granted anew. */
+  rebook(): void {
+    for (const bucket of this.cache) {
+      bucket.rebook()
+      this.#markDirty(bucket)
+    }
+    /* Those that were not sent yet will be, and book what they know as they leave. */
+    for (const bucket of this.#leaving.values()) bucket.rebook()
   }
 
   /** Gives every unused token back. */
@@ -175,13 +196,13 @@ export class LeasedBuckets {
   }
 
   #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
-    switch (this.#onStoreFailure) {
+    switch (this.onStoreFailure) {
       case 'deny':
         this.#counters.storeDenied++
         return storeOutOfReach(bucket, now)
       case 'allow':
         this.#counters.uncovered++
-        return ALLOWED
+        return UNCOUNTED
       case 'memory-only': {
         const held = bucket.bucket.held(now)
         if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(bucket, outOfTokens(bucket, now, cost))
@@ -195,12 +216,15 @@ export class LeasedBuckets {
 
   #spent(bucket: CachedBucket, now: number, cost: number): void {
     bucket.spent += cost
-    if (!bucket.isDirty) {
-      bucket.isDirty = true
-      this.#dirty.push(bucket)
-    }
+    this.#markDirty(bucket)
     const isLow = bucket.spent > bucket.refillAt || now > bucket.refillAfterMs
     if (isLow && !bucket.isContended && !this.courier.isFailing) this.courier.ask(bucket)
+  }
+
+  #markDirty(bucket: CachedBucket): void {
+    if (bucket.isDirty) return
+    bucket.isDirty = true
+    this.#dirty.push(bucket)
   }
 
   #deny(bucket: CachedBucket, verdict: LimitDenied): LimitDenied {

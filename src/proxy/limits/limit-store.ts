@@ -6,6 +6,11 @@ export interface LimitStore {
   /** `settle` answers in the same turn: a check never waits. */
   readonly isImmediate: boolean
   /**
+   * `listener` is called in the turn in which it turns out that what was stored is gone (a file deleted or replaced, an
+   * engine that lost its data), before anything is asked of what took its place. One listener; the last one counts.
+   */
+  whenReplaced(listener: () => void): void
+  /**
    * Hands out, takes back and books tokens, each ask atomic, in order. Rejects with STORAGE and then has
    * changed nothing, or everything; both are safe, because an unknown grant is never spent.
    */

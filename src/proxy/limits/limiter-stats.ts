@@ -1,3 +1,12 @@
+/** Whether the store behind the limiter answers. */
+export interface LimitStoreHealth {
+  /** Its last call failed or came late; `onStoreFailure` decides what it does not cover. */
+  readonly isFailing: boolean
+  /** Calls that failed or came late. */
+  readonly failures: number
+  readonly lastError: string | undefined
+}
+
 /** What the limiter did since it started, and how it is now. */
 export interface LimiterStats {
   /** Buckets in memory, and how many may be. */
@@ -23,10 +32,7 @@ export interface LimiterStats {
   readonly bans: number
   /** Milliseconds since the last complete checkpoint; undefined: none yet. */
   readonly checkpointAgeMs: number | undefined
-  readonly store: {
-    readonly isFailing: boolean
-    readonly failures: number
-    readonly lastError: string | undefined
+  readonly store: LimitStoreHealth & {
     /** Asks not sent yet, and calls not answered yet. */
     readonly backlog: number
     /** Buckets in the store at the last count; undefined: not counted yet. */

@@ -1,16 +1,29 @@
 import type { Clock, TimerHandle } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
-import type { Probe } from '../../core/probe.ts'
 import { BanBook } from './ban-book.ts'
 import type { CachedBucket, LimitScope } from './cached-bucket.ts'
-import { LeasedBuckets, type LeasedBucketsOptions, nameWithin } from './leased-buckets.ts'
+import {
+  LeasedBuckets,
+  type LeasedBucketsOptions,
+  nameWithin,
+  type StoreFailurePolicy,
+} from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
-import { ALLOWED, type LimitGate, type LimitRequest, type LimitVerdict } from './limit-gate.ts'
+
+import {
+  type LimitAllowed,
+  type LimitGate,
+  type LimitRequest,
+  type LimitVerdict,
+  UNCOUNTED,
+} from './limit-gate.ts'
 import { LimitInspection } from './limit-inspection.ts'
+import { costOf, Receipt } from './limit-receipt.ts'
+
 import { keyOf } from './limit-rule.ts'
 import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
 import type { LimitStore } from './limit-store.ts'
-import { LimiterCounters, type LimiterStats } from './limiter-stats.ts'
+import { LimiterCounters, type LimiterStats, type LimitStoreHealth } from './limiter-stats.ts'
 
 /** One limit as it stands, for headers and operators. */
 export interface LimitView {
@@ -39,20 +52,20 @@ export class Limiter implements LimitGate {
   readonly inspection: LimitInspection
   readonly #store: LimitStore
   readonly #clock: Clock
-  readonly #probe: Probe
   readonly #buckets: LeasedBuckets
   readonly #counters = new LimiterCounters()
   readonly #scopes = new LimitScopes()
   #timer: TimerHandle | undefined
+  #isTicking = false
   #drained: Promise<void> | undefined
 
   constructor(options: LeasedBucketsOptions) {
     this.#store = options.store
     this.#clock = options.clock
-    this.#probe = options.probe
     this.bans = new BanBook(options.store, options.clock)
     this.#buckets = new LeasedBuckets(options, this.bans, this.#counters)
     this.inspection = new LimitInspection(this.#scopes, options.store, options.clock)
+    options.store.whenReplaced(() => this.#rebook())
   }
 
   /** Loads the bans, then keeps checkpoints and bans going each second. Rejects with STORAGE. */
@@ -71,36 +84,48 @@ export class Limiter implements LimitGate {
 
   check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict> {
     if (this.bans.size !== 0) {
-      const ban = this.bans.find(request.agent)
+      const ban = this.bans.find(request.agentName)
       if (ban !== undefined) {
         this.#counters.banned++
         return banned(ban)
       }
     }
-    const scopes = this.#scopes.of(request.agent)
-    if (scopes.length === 0) return ALLOWED
-    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, [], ALLOWED)
+    const scopes = this.#scopes.of(request.agentName)
+    if (scopes.length === 0) return UNCOUNTED
+    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, new Receipt())
     const scope = scopes[0]!
     const cost = costOf(scope, request)
-    return cost > 0 ? this.#buckets.take(this.#bucketOf(scope, request), request.agent, cost) : ALLOWED
+    if (cost <= 0) return UNCOUNTED
+    const bucket = this.#bucketOf(scope, request)
+    return this.#buckets.take(bucket, request, cost)
   }
 
-  /** Gives back what a check took, when the event was not sent after all. */
-  refund(request: LimitRequest): void {
-    for (const scope of this.#scopes.of(request.agent))
-      this.#cached(scope, request)?.bucket.refund(costOf(scope, request))
+  refund(request: LimitRequest, receipt: LimitAllowed): void {
+    if (receipt === UNCOUNTED) return
+    if (receipt instanceof Receipt) {
+      receipt.refund(request)
+      return
+    }
+    /* More than one: a reload came in between, and what was taken then is not known any more. */
+    const scopes = this.#scopes.of(request.agentName)
+    if (scopes.length === 1) this.#cached(scopes[0]!, request)?.bucket.refund(costOf(scopes[0]!, request))
   }
 
   /** How the limits stand for such a request; takes nothing. Of a bucket not in memory nothing is known. */
   peek(request: LimitRequest): readonly LimitView[] {
     const now = this.#clock.now()
-    return this.#scopes.of(request.agent).map((scope) => {
+    return this.#scopes.of(request.agentName).map((scope) => {
       const { name, burst, ratePerSecond } = scope.rule
       const tokens = this.#cached(scope, request)?.bucket
       const remaining = Math.floor((tokens?.remaining(now) ?? burst) + 1e-6)
       const resetMs = tokens === undefined ? 0 : tokens.resetMs(now)
       return { rule: name, limit: burst, remaining, isKnown: tokens !== undefined, resetMs, ratePerSecond }
     })
+  }
+
+  get storeHealth(): LimitStoreHealth {
+    const { isFailing, failures, lastError } = this.#buckets.courier
+    return { isFailing, failures, lastError }
   }
 
   get stats(): LimiterStats {
@@ -130,9 +155,7 @@ export class Limiter implements LimitGate {
       bans: this.bans.list().length,
       checkpointAgeMs: checkpointAtMs === undefined ? undefined : this.#clock.now() - checkpointAtMs,
       store: {
-        isFailing: courier.isFailing,
-        failures: courier.failures,
-        lastError: courier.lastError,
+        ...this.storeHealth,
         backlog: courier.backlog,
         rows: counters.rows,
         expired: counters.expired,
@@ -145,9 +168,21 @@ export class Limiter implements LimitGate {
     return this.#buckets.checkpoint()
   }
 
-  /** Changes the number of buckets in memory; those over it leave at once. */
+  /**
+   * Changes the number of buckets in memory, >= 1. Those over it give their tokens back, some thousands per turn of the
+   * event loop, the ones used longest ago first.
+   */
   resize(capacity: number): void {
-    this.#buckets.cache.resize(capacity)
+    this.#buckets.resize(capacity)
+  }
+
+  get onStoreFailure(): StoreFailurePolicy {
+    return this.#buckets.onStoreFailure
+  }
+
+  /** In force from the next check on, also while the store is out of reach. */
+  set onStoreFailure(policy: StoreFailurePolicy) {
+    this.#buckets.onStoreFailure = policy
   }
 
   /** Stops, and gives every unused token back, so that a restart resumes exactly. Twice: the same promise. */
@@ -163,36 +198,31 @@ export class Limiter implements LimitGate {
     start: number,
     request: LimitRequest,
     scopes: readonly LimitScope[],
-    taken: CachedBucket[],
-    sofar: LimitVerdict,
+    receipt: Receipt,
   ): LimitVerdict | Promise<LimitVerdict> {
-    let verdict = sofar
     for (let index = start; index < scopes.length; index++) {
       const scope = scopes[index]!
       const cost = costOf(scope, request)
       if (cost <= 0) continue
       const bucket = this.#bucketOf(scope, request)
-      const answer = this.#buckets.take(bucket, request.agent, cost)
-      if (answer instanceof Promise) {
-        const before = verdict
-        return answer.then((late) => {
-          const next = weigh(late, bucket, taken, request, before)
-          const isOver = !next.allowed && !next.shadow
-          return isOver ? next : this.#checkFrom(index + 1, request, scopes, taken, next)
-        })
-      }
-      verdict = weigh(answer, bucket, taken, request, verdict)
-      if (!verdict.allowed && !verdict.shadow) return verdict
+      const answer = this.#buckets.take(bucket, request, cost)
+      if (answer instanceof Promise)
+        return answer.then(
+          (late) =>
+            receipt.add(late, bucket, request) ?? this.#checkFrom(index + 1, request, scopes, receipt),
+        )
+      const denial = receipt.add(answer, bucket, request)
+      if (denial !== undefined) return denial
     }
-    return verdict
+    return receipt.verdict
   }
 
   #bucketOf(scope: LimitScope, request: LimitRequest): CachedBucket {
-    return this.#buckets.of(scope, request.agent, keyOf(scope.rule.key, request))
+    return this.#buckets.of(scope, request.agentName, keyOf(scope.rule.key, request))
   }
 
   #cached(scope: LimitScope, request: LimitRequest): CachedBucket | undefined {
-    return scope.buckets.get(nameWithin(scope, request.agent, keyOf(scope.rule.key, request)))
+    return scope.buckets.get(nameWithin(scope, request.agentName, keyOf(scope.rule.key, request)))
   }
 
   #schedule(): void {
@@ -202,38 +232,35 @@ export class Limiter implements LimitGate {
     })
   }
 
+  /** One at a time: a store that hangs must not gather calls. What fails shows in `stats.store`. */
   async #tick(): Promise<void> {
-    await this.#buckets.courier.tryAgain()
-    const checkpoint = this.checkpoint()
+    if (this.#isTicking) return
+    this.#isTicking = true
     try {
-      await this.bans.refresh()
-      const facts = await this.#store.expireIdle(this.#clock.now())
-      this.#counters.rows = facts.rows
-      this.#counters.expired += facts.expired
-    } catch (error) {
-      this.#probe.notice?.('warn', `bans and idle limits were not read: ${WeirError.from(error).message}`)
+      await this.#buckets.courier.tryAgain()
+      const checkpoint = this.checkpoint()
+      await this.#keepHouse()
+      await checkpoint
+    } finally {
+      this.#isTicking = false
     }
-    await checkpoint
   }
-}
 
-function costOf(scope: LimitScope, request: LimitRequest): number {
-  return scope.isPerByte ? request.bytes : 1
-}
-
-/** Adds one answer to the others; a denial that is enforced gives back what the others took. */
-function weigh(
-  answer: LimitVerdict,
-  bucket: CachedBucket,
-  taken: CachedBucket[],
-  request: LimitRequest,
-  sofar: LimitVerdict,
-): LimitVerdict {
-  if (answer.allowed) {
-    taken.push(bucket)
-    return sofar
+  async #keepHouse(): Promise<void> {
+    const { courier } = this.#buckets
+    await courier.watch(this.bans.refresh(), false)
+    if (courier.isFailing) return
+    const facts = await courier.watch(this.#store.expireIdle(this.#clock.now()), true)
+    if (facts instanceof WeirError) return
+    this.#counters.rows = facts.rows
+    this.#counters.expired += facts.expired
   }
-  if (answer.shadow) return answer
-  for (const other of taken) other.bucket.refund(costOf(other.scope, request))
-  return answer
+
+  /** The store is another one than before: what is known here is written into it before it is relied on. */
+  #rebook(): void {
+    this.#buckets.rebook()
+    this.bans.rewrite()
+    void this.#buckets.courier.watch(this.bans.refresh(), false)
+    void this.#buckets.courier.tryAgain().then(() => this.checkpoint())
+  }
 }

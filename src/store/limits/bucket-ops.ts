@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
+import { HostEpochs, type HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
 import { type HostTime, isFull, type LeaseRow, settleRow } from './lease-row.ts'
 
@@ -15,15 +16,14 @@ interface StoredRow {
   readonly wanted_ms: number | null
 }
 
-export interface SettleArgs {
-  readonly epoch: number
-  readonly wallMs: number
+/** Each ask has its own instant. */
+export interface SettleArgs extends Omit<HostMoment, 'nowMs'> {
   readonly keys: readonly string[]
   /** `ASK_FIELDS` numbers per key, see `lease-frames.ts`. */
   readonly asks: Float64Array
 }
 
-export interface ExpireArgs extends HostTime {
+export interface ExpireArgs extends HostMoment {
   /** Rows looked at at most. */
   readonly scan: number
 }
@@ -37,7 +37,6 @@ export interface ExpireResult {
 const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
 
 export interface BucketOps {
-  readonly nameEpoch: StoreOp<string, number>
   readonly settleLeases: StoreOp<SettleArgs, Float64Array>
   readonly expireBuckets: StoreOp<ExpireArgs, ExpireResult>
 }
@@ -51,24 +50,16 @@ export function bucketOps(database: Database): BucketOps {
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? ORDER BY key LIMIT ?`,
   )
   const remove = database.prepare('DELETE FROM limit_bucket WHERE key = ?')
-  const addEpoch = database.prepare('INSERT OR IGNORE INTO host_epoch (identity) VALUES (?)')
-  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
+  const epochs = new HostEpochs(database)
   let sweptTo = ''
   let sweptRows = 0
   let rows: number | undefined
 
   return {
-    nameEpoch: {
-      kind: 'write',
-      run(identity) {
-        addEpoch.run(identity)
-        return readEpoch.get(identity)!.id
-      },
-    },
-
     settleLeases: {
       kind: 'write',
-      run({ epoch, wallMs, keys, asks }) {
+      run({ host, wallMs, keys, asks }) {
+        const epoch = epochs.number(host)
         const grants = new Float64Array(keys.length * GRANT_FIELDS)
         for (let index = 0; index < keys.length; index++) {
           const key = keys[index]!
@@ -104,18 +95,19 @@ export function bucketOps(database: Database): BucketOps {
 
     expireBuckets: {
       kind: 'write',
-      run(args) {
+      run({ host, nowMs, wallMs, scan }) {
+        const time: HostTime = { epoch: epochs.number(host), nowMs, wallMs }
         let expired = 0
-        const seen = readAfter.all(sweptTo, args.scan)
+        const seen = readAfter.all(sweptTo, scan)
         for (const stored of seen) {
-          if (isFull(toRow(stored), args)) {
+          if (isFull(toRow(stored), time)) {
             remove.run(stored.key)
             expired++
           } else {
             sweptRows++
           }
         }
-        if (seen.length < args.scan) {
+        if (seen.length < scan) {
           rows = sweptRows
           sweptRows = 0
           sweptTo = ''

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
-import { type BucketFacts, bucketFacts, type HostTime, type LeaseRow, mergeLowest } from './lease-row.ts'
+import { HostEpochs, type HostMoment } from './host-moment.ts'
+import { type BucketFacts, bucketFacts, type LeaseRow, mergeLowest } from './lease-row.ts'
 
 interface ReadRow {
   readonly key: string
@@ -12,11 +13,11 @@ interface ReadRow {
   readonly wall_ms: number
 }
 
-export interface LookArgs extends HostTime {
+export interface LookArgs extends HostMoment {
   readonly keys: readonly string[]
 }
 
-export interface LookAfterArgs extends HostTime {
+export interface LookAfterArgs extends HostMoment {
   readonly prefix: string
   /** The last key of the step before; empty: from the start. */
   readonly after: string
@@ -41,6 +42,7 @@ const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms'
 
 /** How buckets stand, for operators. Reads only, in short steps: checks that need tokens come in between. */
 export function bucketReads(database: Database): BucketReads {
+  const epochs = new HostEpochs(database)
   const readOne = database.prepare<[string], ReadRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
   const readAfter = database.prepare<[string, string, number], ReadRow>(
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
@@ -49,16 +51,19 @@ export function bucketReads(database: Database): BucketReads {
   return {
     lookAtBuckets: {
       kind: 'read',
-      run: ({ keys, ...time }) =>
-        keys.map((key) => {
+      run({ keys, ...moment }) {
+        const time = epochs.read(moment)
+        return keys.map((key) => {
           const row = readOne.get(key)
           return row && bucketFacts(key, toRow(row), time)
-        }),
+        })
+      },
     },
 
     lookAfterBucket: {
       kind: 'read',
-      run({ prefix, after, scan, lowest, ...time }) {
+      run({ prefix, after, scan, lowest, ...moment }) {
+        const time = epochs.read(moment)
         const rows = readAfter.all(after === '' ? prefix : after, prefix + LAST, scan)
         /* The bucket whose part is empty has the prefix itself for a key. */
         const own = after === '' ? readOne.get(prefix) : undefined

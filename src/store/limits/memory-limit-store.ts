@@ -47,6 +47,9 @@ export class MemoryLimitStore {
     this.#maxRows = maxRows
   }
 
+  /** It never is: it lives and dies with the process. */
+  whenReplaced(): void {}
+
   settle(asks: readonly (RowAsk & { readonly key: string; readonly atMs: number })[]): RowGrant[] {
     return asks.map((ask) => {
       const time = { epoch: 0, nowMs: ask.atMs, wallMs: 0 }

@@ -3,8 +3,9 @@ import { type HostClock, hostClock } from '../host-clock.ts'
 import type { Store } from '../store.ts'
 import type { BanChangeRow, BanRow } from './ban-ops.ts'
 import type { LookAfterResult } from './bucket-reads.ts'
+import type { HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
-import type { BucketFacts, HostTime, RowAsk, RowGrant } from './lease-row.ts'
+import type { BucketFacts, RowAsk, RowGrant } from './lease-row.ts'
 
 interface Ask extends RowAsk {
   readonly key: string
@@ -19,20 +20,16 @@ export class SqliteLimitStore {
   readonly isImmediate = false
   readonly #store: Store
   readonly #clock: Clock
-  readonly #epoch: number
-  readonly #offsetMs: number
+  readonly #host: HostClock
 
-  private constructor(store: Store, clock: Clock, epoch: number, offsetMs: number) {
+  constructor(store: Store, clock: Clock, host: HostClock = hostClock()) {
     this.#store = store
     this.#clock = clock
-    this.#epoch = epoch
-    this.#offsetMs = offsetMs
+    this.#host = host
   }
 
-  /** Rejects with STORAGE. */
-  static async open(store: Store, clock: Clock, host: HostClock = hostClock()): Promise<SqliteLimitStore> {
-    const epoch = await store.call('nameEpoch', host.identity)
-    return new SqliteLimitStore(store, clock, epoch, host.offsetMs)
+  whenReplaced(listener: () => void): void {
+    this.#store.whenReplaced(listener)
   }
 
   async settle(asks: readonly Ask[]): Promise<readonly RowGrant[]> {
@@ -44,7 +41,7 @@ export class SqliteLimitStore {
       keys.push(ask.key)
       frames[at + ASK.rate] = ask.rate
       frames[at + ASK.burst] = ask.burst
-      frames[at + ASK.atMs] = ask.atMs + this.#offsetMs
+      frames[at + ASK.atMs] = ask.atMs + this.#host.offsetMs
       frames[at + ASK.seq] = ask.seq
       frames[at + ASK.give] = ask.give
       frames[at + ASK.owed] = ask.owed
@@ -53,7 +50,7 @@ export class SqliteLimitStore {
       frames[at + ASK.ahead] = ask.ahead
     }
     const grants = await this.#store.call('settleLeases', {
-      epoch: this.#epoch,
+      host: this.#host.identity,
       wallMs: this.#clock.wallMs(),
       keys,
       asks: frames,
@@ -92,14 +89,15 @@ export class SqliteLimitStore {
     return this.#store.call('lookAfterBucket', { prefix, after, scan: SCAN, lowest, ...this.#timeAt(nowMs) })
   }
 
-  #timeAt(nowMs: number): HostTime {
-    return { epoch: this.#epoch, nowMs: nowMs + this.#offsetMs, wallMs: this.#clock.wallMs() }
+  #timeAt(nowMs: number): HostMoment {
+    const { identity, offsetMs } = this.#host
+    return { host: identity, nowMs: nowMs + offsetMs, wallMs: this.#clock.wallMs() }
   }
 
   #grantAt(grants: Float64Array, at: number): RowGrant {
     const to = grants[at + GRANT.to]!
     return {
-      atMs: grants[at + GRANT.atMs]! - this.#offsetMs,
+      atMs: grants[at + GRANT.atMs]! - this.#host.offsetMs,
       from: grants[at + GRANT.from]!,
       to,
       isContiguous: grants[at + GRANT.isContiguous] === 1,
