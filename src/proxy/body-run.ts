@@ -93,13 +93,7 @@ export class BodyRun implements CallOwner {
     }
     if (this.#before !== null && !this.#before.#letsFollow(this.#stage)) return
     this.#isAtAgent = true
-    const call = this.#starter.start(
-      this.#agents[this.#stage]!,
-      this.#event,
-      this.#scope,
-      this,
-      this.#stage,
-    )
+    const call = this.#starter.start(this.#agents[this.#stage]!, this.#event, this.#scope, this, this.#stage)
     if (!call.isSettled) this.#call = call
   }
 
@@ -171,6 +165,8 @@ export function isPiece(event: AgentEvent): event is BodyChunkEvent {
 }
 
 function overVerdict(): Verdict {
-  const error = new WeirError('CANCELLED', 'this piece of a body came after its end or refusal', { sent: false })
+  const error = new WeirError('CANCELLED', 'this piece of a body came after its end or refusal', {
+    sent: false,
+  })
   return new VerdictDraft().denied(undefined, error)
 }
