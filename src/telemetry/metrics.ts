@@ -6,6 +6,7 @@ import type { StoreHealth } from '../store/store.ts'
 import { renderAgentSeries } from './agent-series.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 import { registerLimitSeries } from './limit-series.ts'
+import { type LoadFacts, registerLoadSeries } from './load-series.ts'
 import { registerStoreSeries } from './store-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
@@ -17,6 +18,8 @@ export interface MetricsSource {
   limits?(): LimiterStats | undefined
   /** Undefined while there is no store yet. */
   store?(): StoreHealth | undefined
+  /** Undefined while nothing is measured yet. */
+  load?(): LoadFacts | undefined
 }
 
 export interface AgentGauges {
@@ -121,6 +124,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }).set({ version: options.version, node: process.version }, 1)
   registerPoolGauges(registry, options.source)
   registerLimitSeries(registry, () => options.source.limits?.())
+  registerLoadSeries(registry, () => options.source.load?.())
   registerStoreSeries(registry, () => options.source.store?.())
 
   return {
