@@ -1,8 +1,10 @@
 import type { Clock } from '../core/clock.ts'
+import type { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
 import { VERSION } from '../core/version.ts'
 import { AgentProtocolFrontEnd } from '../frontend/agent-protocol/front-end.ts'
 import { HttpFrontend } from '../frontend/http/http-frontend.ts'
+import { sessionKeyOf } from '../frontend/session-key.ts'
 import type { Dispatcher } from '../proxy/dispatcher.ts'
 import { listenGrpc } from '../transport/grpc/grpc-listener.ts'
 import { listenUds } from '../transport/uds/uds-listener.ts'
@@ -10,7 +12,6 @@ import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import type { Listeners } from './listeners.ts'
 import { liveChains, type RouteBook } from './routes/route-book.ts'
-import { sessionKeyOf } from './routes/session-key.ts'
 
 export interface FrontEndParts {
   readonly config: Config
@@ -46,7 +47,8 @@ export class FrontEnds {
         clock,
         probe,
         version: VERSION,
-        sessionKey: sessionKey && ((_chain, event) => sessionKeyOf(sessionKey, event)),
+        sessionKey:
+          sessionKey && ((_chain, event) => sessionKeyOf(sessionKey, event.headers, event.metadata.clientIp)),
       })
   }
 
@@ -57,7 +59,9 @@ export class FrontEnds {
   /** @throws WeirError naming the option and the address */
   async open(listeners: Listeners): Promise<void> {
     const { listen } = this.#parts.config
-    const { clock } = this.#parts
+    const { clock, probe } = this.#parts
+    const onDropped = (peer: string, reason: WeirError): void =>
+      probe.notice?.('warn', `a connection to listen.grpc was closed: ${reason.message}`, { peer })
     const http = this.#http
     const protocol = this.#protocol
     if (protocol !== undefined && listen.grpc !== undefined) {
@@ -65,7 +69,7 @@ export class FrontEnds {
       await listeners.open(
         'listen.grpc',
         address,
-        () => listenGrpc(address, protocol.agentEnd, { clock }),
+        () => listenGrpc(address, protocol.agentEnd, { clock, onDropped }),
         bound,
       )
     }

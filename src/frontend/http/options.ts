@@ -1,17 +1,12 @@
 import { WeirError } from '../../core/errors.ts'
 import { isFieldName } from '../../core/header-field.ts'
+import type { SessionKeySource } from '../session-key.ts'
 
 /** Where the front end listens. Port 0 takes any free port. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   /** A Unix socket. */
   | { readonly path: string }
-
-/** What names the session of a request, for agents that are chosen by session. */
-export type SessionKeySource =
-  | { readonly from: 'header'; readonly name: string }
-  | { readonly from: 'cookie'; readonly name: string }
-  | { readonly from: 'client-address' }
 
 export interface UpstreamOptions {
   /** Milliseconds to make a connection; then 504. Default 5000. */
