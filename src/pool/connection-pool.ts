@@ -105,7 +105,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   get visitAt(): number {
-    return this.#room.size > 0 || this.sessions?.isDirty === true ? 0 : this.#visitAt
+    const isUrgent = this.#room.size > 0 || this.#breaker.isOpen || this.sessions?.isDirty === true
+    return isUrgent ? 0 : this.#visitAt
   }
 
   get configPushes(): readonly ConfigPush[] {
@@ -186,11 +187,13 @@ export class ConnectionPool implements ManagedPool {
 
   visit(now: number): void {
     this.#owner.now = now
+    const isOpen = this.#breaker.state(now) === 'open'
     let nextAt = now + VISIT_MS
     let due: LiveConnection | undefined
     let retiring = 0
     for (const live of this.#roster.all) {
       nextAt = Math.min(nextAt, live.visit(now))
+      if (isOpen) live.knock(now)
       if (live.stage === 'retiring') retiring++
       else if (due === undefined && live.origin.slot !== undefined && live.isDueToRetire(now)) due = live
     }
@@ -298,6 +301,8 @@ export class ConnectionPool implements ManagedPool {
   #noteArrival(live: LiveConnection): void {
     this.#counters.connected++
     this.#visitAt = Math.min(this.#visitAt, live.visit(this.#owner.now))
+    /* Legacy framing has no greeting: such a connection proves nothing. */
+    if (live.connection.transport !== 'v1') this.#breaker.signOfLife(this.#owner.now)
   }
 
   #noteReady(live: LiveConnection): void {
@@ -423,8 +428,10 @@ export class ConnectionPool implements ManagedPool {
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
       onConfigUpdate: (live, request) => wishes.hear(live, request),
+      onPonged: () => this.#breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
+        this.#breaker.signOfLife(clock.now())
         probe.strayReply?.(this.agent)
       },
     }

@@ -44,6 +44,8 @@ export interface ConnectionOwner {
   onLog(message: LogMessage): void
   onConfigUpdate(connection: LiveConnection, request: ConfigUpdateRequest): void
   onStrayReply(connection: LiveConnection): void
+  /** A ping was answered. */
+  onPonged(connection: LiveConnection): void
 }
 
 /** How a connection came to be; facts that never change. */
@@ -315,6 +317,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#heartbeat = undefined
     this.health.ponged(roundTripMs, owner.now)
     this.#isEjected = this.health.trialAt !== undefined
+    owner.onPonged(this)
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 
@@ -404,9 +407,21 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   /** Pings when due. Returns the instant of the next look, clock milliseconds. */
+  /** Asks whether anybody is there, ahead of the next heartbeat. */
+  knock(now: number): void {
+    if (!this.#isPinged) return
+    this.#heartbeat ??= new Heartbeat()
+    this.#heartbeat.knock(this, now, this.origin.terms.heartbeatMs)
+  }
+
+  /** Legacy framing has no ping. */
+  get #isPinged(): boolean {
+    return this.origin.terms.heartbeatMs > 0 && this.connection.transport !== 'v1'
+  }
+
   #beat(now: number): number {
     const { heartbeatMs } = this.origin.terms
-    if (heartbeatMs <= 0 || this.connection.transport === 'v1') return Number.POSITIVE_INFINITY
+    if (!this.#isPinged) return Number.POSITIVE_INFINITY
     const dueAt = Math.max(this.aliveAt, this.#heartbeat?.beatAt ?? 0) + heartbeatMs
     if (now < dueAt) return dueAt
     this.#heartbeat ??= new Heartbeat()
