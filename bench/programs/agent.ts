@@ -26,7 +26,7 @@ const agent: Agent = {
 
 async function start(kind: string | undefined, address: string): Promise<RunningAgent> {
   if (kind === 'uds') return serveUds(address, agent, { reuseBodyMemory: true })
-  if (kind === 'grpc') return serveGrpc(address, agent)
+  if (kind === 'grpc') return serveGrpc(address, agent, { reuseBodyMemory: true })
   if (kind === 'reverse') {
     return dialIn(address, agent, { token: process.argv[4] ?? '', connections: Number(process.argv[5] ?? 4) })
   }

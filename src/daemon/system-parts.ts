@@ -7,8 +7,8 @@ import { fanOut } from '../telemetry/fan-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createTraces } from '../telemetry/traces.ts'
+import { AgentNotes } from './agents/agent-notes.ts'
 import { AgentSet } from './agents/agent-set.ts'
-import { DialFailures } from './agents/dial-failures.ts'
 import type { Config } from './config/config.ts'
 import { MeasuredLoad } from './measured-load.ts'
 import { openStorage, type Storage } from './storage.ts'
@@ -21,7 +21,7 @@ export interface SystemParts {
   readonly storage: Storage
   readonly load: MeasuredLoad
   readonly agents: AgentSet
-  readonly dialFailures: DialFailures
+  readonly notes: AgentNotes
 }
 
 export interface PartsOptions {
@@ -59,8 +59,8 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
       stack: error instanceof Error ? error.stack : undefined,
     })
   const traces = createTraces(VERSION, clock)
-  const dialFailures = new DialFailures()
-  const probes = [options.log.probe, metrics.probe, dialFailures.probe]
+  const notes = new AgentNotes()
+  const probes = [options.log.probe, metrics.probe, notes.probe]
   const probe = fanOut(traces === undefined ? probes : [...probes, traces], onError)
   const sessionTtlMs = (agent: string): number =>
     (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
@@ -72,5 +72,5 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
     config.drainTimeoutMs,
     onError,
   )
-  return { clock, probe, metrics, storage, load, agents, dialFailures }
+  return { clock, probe, metrics, storage, load, agents, notes }
 }

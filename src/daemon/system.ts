@@ -9,8 +9,8 @@ import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
+import type { AgentNotes } from './agents/agent-notes.ts'
 import type { AgentSet } from './agents/agent-set.ts'
-import type { DialFailures } from './agents/dial-failures.ts'
 import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
@@ -44,7 +44,7 @@ export class WeirSystem {
   readonly dispatcher: AgentDispatcher
   readonly listeners = new Listeners()
   readonly metrics: Metrics
-  readonly dialFailures: DialFailures
+  readonly notes: AgentNotes
   readonly #frontEnds: FrontEnds
   readonly #wheel: TimerWheel
   readonly #load: MeasuredLoad
@@ -67,7 +67,7 @@ export class WeirSystem {
     this.storage = parts.storage
     this.metrics = parts.metrics
     this.agents = parts.agents
-    this.dialFailures = parts.dialFailures
+    this.notes = parts.notes
     this.#wheel = new TimerWheel(this.clock)
     this.#load = parts.load
     this.dispatcher = new AgentDispatcher(
@@ -148,7 +148,7 @@ export class WeirSystem {
     this.#pendingRestart = pendingRestart
     this.metrics.configReloaded(true, this.#loadedAt)
     for (const { name } of gone) {
-      this.dialFailures.forget(name)
+      this.notes.forget(name)
       await this.metrics.forget(name)
     }
   }

@@ -17,8 +17,9 @@ export class Admission {
   readonly #around: PoolSurroundings
   readonly #healthSettings: HealthSettings
   readonly #group: EjectionGroup
-  /** Of a connection that the agent made: it is never replaced by us. */
   readonly #terms: Terms
+  /** Of every connection whose agent does not tell who it is; a copy each would weigh, as there may be thousands. */
+  readonly #dialedIn: Origin
   readonly #owner: ConnectionOwner
   readonly #roster: Roster
 
@@ -30,6 +31,7 @@ export class Admission {
     const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
     const never = Number.POSITIVE_INFINITY
     this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
+    this.#dialedIn = { slot: undefined, incarnation: undefined, terms: this.#terms }
     this.#owner = owner
     this.#roster = roster
   }
@@ -41,9 +43,7 @@ export class Admission {
     const shortened = (limit: number): number => limit * (1 - RETIRE_JITTER * random())
     return this.#admit(connection, {
       slot,
-      home: connection.peer,
-      instance: undefined,
-      epoch: 0,
+      incarnation: undefined,
       terms: {
         ...this.#terms,
         retireAt: clock.now() + shortened(maxConnectionAgeMs),
@@ -52,23 +52,21 @@ export class Admission {
     })
   }
 
-  /** Takes in what an agent made; how long it stays is the agent's to say. */
-  adopted(connection: Connection, incarnation: Incarnation | undefined): LiveConnection {
-    return this.#admit(connection, {
-      slot: undefined,
-      home: incarnation?.instance ?? connection.peer,
-      instance: incarnation?.instance,
-      epoch: incarnation?.epoch ?? 0,
-      terms: this.#terms,
-    })
+  /** Takes in what an agent made; how long it stays is the agent's to say. `isHeld`: nothing goes there yet. */
+  adopted(connection: Connection, incarnation: Incarnation | undefined, isHeld: boolean): LiveConnection {
+    return this.#admit(
+      connection,
+      incarnation === undefined ? this.#dialedIn : { slot: undefined, incarnation, terms: this.#terms },
+      isHeld,
+    )
   }
 
-  #admit(connection: Connection, origin: Origin): LiveConnection {
+  #admit(connection: Connection, origin: Origin, isHeld = false): LiveConnection {
     const { random, clock, probe } = this.#around
     const now = clock.now()
     this.#owner.now = now
     const health = new Health(this.#healthSettings, this.#group, random, now)
-    const live = new LiveConnection(this.#owner, connection, origin, health)
+    const live = new LiveConnection(this.#owner, connection, origin, health, isHeld)
     connection.observe(live)
     this.#roster.add(live)
     probe.connectionOpened?.(live.agent, live.id, connection.transport, connection.peer)

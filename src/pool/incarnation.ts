@@ -16,10 +16,11 @@ export function adoptionRefusal(
   let retiring = 0
   for (const one of live) {
     if (one.stage === 'retiring') retiring++
-    else if (isSameInstance(one, incarnation) && one.origin.epoch > incarnation!.epoch) {
-      const newer = `run ${one.origin.epoch} of instance ${incarnation!.instance} is connected already`
+    else if (runsAhead(one, incarnation) > 0) {
+      const { instance, epoch } = one.origin.incarnation!
+      const newer = `run ${epoch} of instance ${instance} is connected already`
       return new WeirError('CONFLICT', `agent ${agent}: ${newer}`, { sent: false })
-    } else if (isSameInstance(one, incarnation) && one.origin.epoch < incarnation!.epoch) retiring++
+    } else if (runsAhead(one, incarnation) < 0) retiring++
     else ready++
   }
   if (ready < limit && retiring < limit * (1 + RETIRING_FACTOR)) return undefined
@@ -27,17 +28,17 @@ export function adoptionRefusal(
   return new WeirError('OVERLOADED', message, { sent: false })
 }
 
-/** The ready connections of earlier runs of the same instance. */
+/** The connections in use of earlier runs of the same instance. */
 export function olderRuns(
   live: Iterable<LiveConnection>,
   incarnation: Incarnation | undefined,
 ): LiveConnection[] {
-  return Array.from(live).filter(
-    (one) =>
-      one.stage === 'ready' && isSameInstance(one, incarnation) && one.origin.epoch < incarnation!.epoch,
-  )
+  return Array.from(live).filter((one) => one.stage !== 'retiring' && runsAhead(one, incarnation) < 0)
 }
 
-function isSameInstance(one: LiveConnection, incarnation: Incarnation | undefined): boolean {
-  return incarnation !== undefined && one.origin.instance === incarnation.instance
+/** Positive for a later run of the same instance, negative for an earlier one, 0 for anything else. */
+function runsAhead({ origin }: LiveConnection, incarnation: Incarnation | undefined): number {
+  const known = origin.incarnation
+  if (known === undefined || known.instance !== incarnation?.instance) return 0
+  return known.epoch - incarnation.epoch
 }

@@ -66,8 +66,8 @@ export class StickySessions {
   /** The picker chose for the session that {@link wanted} was just asked about. */
   settle(key: string, live: LiveConnection, now: number): void {
     if (!this.#mayBind) return
-    if (!this.table.rebind(key, live.origin.home, live.id, now)) {
-      this.table.create(key, live.origin.home, live.id, now)
+    if (!this.table.rebind(key, live.home, live.id, now)) {
+      this.table.create(key, live.home, live.id, now)
     }
   }
 
@@ -150,7 +150,7 @@ function leastLoadedAt(
 ): LiveConnection | undefined {
   let best: LiveConnection | undefined
   for (const live of ready) {
-    if (live.origin.home !== home || live.id === avoid || !live.isAvailable) continue
+    if (live.home !== home || live.id === avoid || !live.isAvailable) continue
     if (best === undefined || live.inFlight < best.inFlight) best = live
   }
   return best

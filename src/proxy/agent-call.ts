@@ -22,6 +22,8 @@ export interface CallOwner {
   onSettled(call: AgentCall): void
   /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
   readonly followsOpenPiece?: boolean
+  /** The agent answers another event of this owner first. Absent: never. */
+  isBehind?(call: AgentCall): boolean
 }
 
 /**
@@ -98,7 +100,6 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null
   scopeNext: AgentCall | null = null
-  isInScope = false
 
   #depth = 0
   /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
@@ -159,6 +160,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   get followsOpenPiece(): boolean {
     return this.#owner.followsOpenPiece === true
+  }
+
+  /** Its agent has yet to answer the piece of the body before this one. */
+  get isBehind(): boolean {
+    return this.#owner.isBehind?.(this) === true
   }
 
   /** Enters the layers from where the call stands. */

@@ -22,14 +22,15 @@ export const LASTING_BYTES = 16 * 1024
 const FIRST_BYTES = 4096
 /** How much larger than what was received the room for a frame may be: its announced length is only a claim. */
 const GROWTH = 8
+/** Memory of a larger frame is given back, however the next one will be. */
+const SPARE_BYTES = 256 * 1024
 
 /**
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
  */
-export class FrameSplitter {
+export abstract class FrameReader {
   readonly #framing: Framing
-  readonly #sink: FrameSink
   #maxPayloadBytes: number
   /** The start of an incomplete frame: `#held[0..#heldEnd)`. */
   #held: Buffer | null = null
@@ -39,12 +40,17 @@ export class FrameSplitter {
   /** Length of the frame in `#held`; 0 while its prefix is incomplete. */
   #heldFrame = 0
   #broken: WeirError | null = null
+  #keptCount: (() => number) | undefined
+  /** The memory of an earlier frame that nobody has any more. */
+  #spare: Buffer | null = null
 
-  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+  constructor(framing: Framing, maxPayloadBytes: number) {
     this.#framing = framing
     this.#maxPayloadBytes = maxPayloadBytes
-    this.#sink = sink
   }
+
+  /** As {@link FrameSink}. */
+  protected abstract onFrame(bytes: Buffer, start: number, end: number): void
 
   get bufferedBytes(): number {
     return this.#heldEnd
@@ -78,7 +84,7 @@ export class FrameSplitter {
       }
       const start = at
       at += size
-      this.#sink(chunk, start, at)
+      this.onFrame(chunk, start, at)
     }
     if (at < chunk.length) this.#hold(chunk, at, chunk.length)
   }
@@ -108,11 +114,15 @@ export class FrameSplitter {
     if (this.#heldEnd < this.#heldFrame) return at + taken
     const bytes = this.#held!
     const size = this.#heldFrame
+    const isLasting = size >= LASTING_BYTES
+    const isSpare = isLasting && !this.#isView && bytes.length <= SPARE_BYTES
     this.#heldEnd = 0
     this.#heldFrame = 0
-    if (size >= LASTING_BYTES || this.#isView) this.#held = null
+    if (isLasting || this.#isView) this.#held = null
     this.#isView = false
-    this.#sink(bytes, 0, size)
+    const kept = this.#keptCount?.()
+    this.onFrame(bytes, 0, size)
+    if (isSpare && kept !== undefined && this.#keptCount!() === kept) this.#spare = bytes
     return at + taken
   }
 
@@ -126,9 +136,7 @@ export class FrameSplitter {
       return
     }
     if (this.#held === null || this.#isView || this.#held.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(FIRST_BYTES, needed, Math.min(needed * GROWTH, this.#heldFrame)),
-      )
+      const grown = this.#room(needed)
       if (this.#held !== null) this.#held.copy(grown, 0, 0, this.#heldEnd)
       this.#held = grown
       this.#isView = false
@@ -137,10 +145,23 @@ export class FrameSplitter {
     this.#heldEnd = needed
   }
 
+  #room(needed: number): Buffer {
+    const spare = this.#spare
+    if (spare !== null && spare.length >= Math.max(needed, this.#heldFrame)) {
+      this.#spare = null
+      return spare
+    }
+    return Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, needed, Math.min(needed * GROWTH, this.#heldFrame)))
+  }
+
   /** The bytes behind the view that is held: reads that went behind one another need no gathering. */
   #follows(chunk: Buffer, from: number): boolean {
     const held = this.#held!
     return chunk.buffer === held.buffer && chunk.byteOffset + from === held.byteOffset + this.#heldEnd
+  }
+
+  reuse(keptCount: () => number): void {
+    this.#keptCount = keptCount
   }
 
   /** Moves what is held of an incomplete frame to the start of `to`, which may overlap it; returns its length. */
@@ -157,5 +178,19 @@ export class FrameSplitter {
     this.#broken = error
     this.#held = null
     this.#heldEnd = 0
+  }
+}
+
+/** A frame reader that is not made by the thousand, so that its sink may be a closure. */
+export class FrameSplitter extends FrameReader {
+  readonly #sink: FrameSink
+
+  constructor(framing: Framing, maxPayloadBytes: number, sink: FrameSink) {
+    super(framing, maxPayloadBytes)
+    this.#sink = sink
+  }
+
+  protected override onFrame(bytes: Buffer, start: number, end: number): void {
+    this.#sink(bytes, start, end)
   }
 }

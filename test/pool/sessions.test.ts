@@ -69,7 +69,7 @@ test('a session stays with its connection', async () => {
 test('a session whose connection dies moves to another connection of the same home', async () => {
   const { lease, dialers } = await twoHomes()
   const first = lease('alice')
-  const home = dialers.find(({ endpoint }) => endpoint === first.origin.home)!
+  const home = dialers.find(({ endpoint }) => endpoint === first.home)!
   const neighbour = home.alive.find(({ id }) => id !== first.id)!
   home.alive.find(({ id }) => id === first.id)!.transitionTo('closed')
   assert.equal(lease('alice').id, neighbour.id)
@@ -79,11 +79,11 @@ test('a session whose connection dies moves to another connection of the same ho
 test('a session whose whole home is gone moves elsewhere and stays there', async () => {
   const { lease, dialers } = await twoHomes()
   const first = lease('alice')
-  const home = dialers.find(({ endpoint }) => endpoint === first.origin.home)!
+  const home = dialers.find(({ endpoint }) => endpoint === first.home)!
   home.answer = 'fail'
   for (const connection of home.alive) connection.transitionTo('closed')
   const moved = lease('alice')
-  assert.notEqual(moved.origin.home, first.origin.home)
+  assert.notEqual(moved.home, first.home)
   for (let n = 0; n < 20; n++) assert.equal(lease('alice').id, moved.id)
 })
 
@@ -119,12 +119,12 @@ test('a session ends when it is not used, and asking for the snapshot does not p
 test('a session finds its home again after a restart', async () => {
   const before = await twoHomes()
   const homes = new Map<string, string>()
-  for (let n = 0; n < 10; n++) homes.set(`user-${n}`, before.lease(`user-${n}`).origin.home)
+  for (let n = 0; n < 10; n++) homes.set(`user-${n}`, before.lease(`user-${n}`).home)
   before.pool.visit(before.clock.now())
   await settled()
   assert.equal(before.store.rows.size, 10)
   const after = await twoHomes(before.store)
-  for (const [key, home] of homes) assert.equal(after.lease(key).origin.home, home)
+  for (const [key, home] of homes) assert.equal(after.lease(key).home, home)
 })
 
 test('what the store could not take is written later', async () => {

@@ -118,6 +118,7 @@ export interface AgentConfig {
   readonly sessions: { readonly idleTtlMs: number; readonly maxSessions: number }
   readonly slowStartMs: number
   readonly heartbeatMs: number
+  readonly stallMs: number
   /** Infinity: never replaced for its age. */
   readonly maxConnectionAgeMs: number
   /** Infinity: never replaced for its use. */

@@ -22,6 +22,17 @@ type Cause =
   /** Pings went unanswered: a reply or a pong. */
   | 'unreachable'
 
+/** Lasts from an ejection to the reinstatement. */
+interface Ejection {
+  readonly cause: Cause
+  /** Since when the present pause runs. What began earlier is no trial. */
+  pausedAt: number
+  /** When the next trial may start. */
+  trialAt: number
+  /** A trial is out, since then. NaN: none. */
+  triedAt: number
+}
+
 /** Weight of an ejected connection whose trial is due: it shall come soon, not first. */
 const TRIAL_WEIGHT = 0.25
 /** A bad score never shuts a usable connection out completely; that is what ejection is for. */
@@ -44,16 +55,11 @@ export class Health {
   #roundTrip: PeakEwma | undefined
 
   #verdict: Verdict = 'healthy'
-  #cause: Cause = 'failures'
+  /** Defined while the verdict is `ejected`, and only then. */
+  #ejection: Ejection | undefined
   #failuresInRow = 0
   #pingsMissed = 0
   #repliedAt: number
-  /** Meaningful while ejected: since when the present pause runs. What began earlier is no trial. */
-  #pausedAt = 0
-  /** Meaningful while ejected: when the next trial may start. */
-  #trialAt = 0
-  /** Meaningful while ejected: a trial is out, since then. NaN: none. */
-  #triedAt = Number.NaN
   #isClosed = false
 
   constructor(settings: HealthSettings, group: EjectionGroup, random: Random, now: number) {
@@ -77,7 +83,8 @@ export class Health {
   admits(now: number): boolean {
     const reported = this.#reported?.state(now)
     if (reported === 'draining' || reported === 'unhealthy') return false
-    return this.#verdict !== 'ejected' || this.#isTrialDue(now) || this.#group.isOver
+    const ejection = this.#ejection
+    return ejection === undefined || this.#isTrialDue(ejection, now) || this.#group.isOver
   }
 
   /** Share of traffic, 0 to 1; 0 exactly when nothing is admitted. Slow start is not part of it. */
@@ -106,12 +113,13 @@ export class Health {
 
   /** Instant from which a trial may start; undefined unless ejected by our own judgement. */
   get trialAt(): number | undefined {
-    return this.#verdict === 'ejected' ? this.#trialAt : undefined
+    return this.#ejection?.trialAt
   }
 
   /** An event was leased to this connection. On an ejected one it is the trial. */
   leased(now: number): void {
-    if (this.#verdict === 'ejected' && this.#isTrialDue(now)) this.#triedAt = now
+    const ejection = this.#ejection
+    if (ejection !== undefined && this.#isTrialDue(ejection, now)) ejection.triedAt = now
   }
 
   /**
@@ -123,16 +131,17 @@ export class Health {
     this.#pingsMissed = 0
     this.#repliedAt = now
     this.#evidence(now).countGood(now)
-    if (this.#verdict !== 'ejected') this.#settle(now)
-    else if (this.#isTrial(beganAt) || this.#cause !== 'failures') this.#reinstate(now)
+    const ejection = this.#ejection
+    if (ejection === undefined) this.#settle(now)
+    else if (isTrial(ejection, beganAt) || ejection.cause !== 'failures') this.#reinstate(now)
   }
 
   /** An event failed on this connection: timeout, error, unusable reply. */
   failed(now: number, beganAt: number = now): void {
     this.#failuresInRow++
     this.#evidence(now).countBad(now)
-    if (this.#verdict === 'ejected') {
-      if (this.#isTrial(beganAt)) this.#pauseAgain(now)
+    if (this.#ejection !== undefined) {
+      if (isTrial(this.#ejection, beganAt)) this.#pauseAgain(this.#ejection, now)
       return
     }
     const { consecutiveFailures, ejectBelow } = this.#settings
@@ -143,7 +152,8 @@ export class Health {
 
   /** A lease ended without evidence: cancelled by the caller or never sent. A trial gives its place back. */
   withdrawn(beganAt: number = Number.POSITIVE_INFINITY): void {
-    if (this.#isTrial(beganAt)) this.#triedAt = Number.NaN
+    const ejection = this.#ejection
+    if (ejection !== undefined && isTrial(ejection, beganAt)) ejection.triedAt = Number.NaN
   }
 
   /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
@@ -151,7 +161,7 @@ export class Health {
     this.#pingsMissed = 0
     this.#roundTrip ??= new PeakEwma()
     this.#roundTrip.observe(roundTripMs, now)
-    if (this.#verdict === 'ejected' && this.#cause === 'unreachable') this.#reinstate(now)
+    if (this.#ejection?.cause === 'unreachable') this.#reinstate(now)
   }
 
   /** A ping was not answered in time. */
@@ -187,17 +197,9 @@ export class Health {
     return this.#score
   }
 
-  get #isOnTrial(): boolean {
-    return !Number.isNaN(this.#triedAt)
-  }
-
-  #isTrial(beganAt: number): boolean {
-    return this.#isOnTrial && beganAt >= this.#pausedAt
-  }
-
-  #isTrialDue(now: number): boolean {
-    if (now < this.#trialAt) return false
-    return !this.#isOnTrial || now - this.#triedAt >= this.#settings.trialTimeoutMs
+  #isTrialDue({ trialAt, triedAt }: Ejection, now: number): boolean {
+    if (now < trialAt) return false
+    return Number.isNaN(triedAt) || now - triedAt >= this.#settings.trialTimeoutMs
   }
 
   /** Moves between healthy and degraded as the score says; returns it. Only while not ejected. */
@@ -217,30 +219,35 @@ export class Health {
     if (this.#verdict === 'ejected' || this.#isClosed) return
     if (this.#group.tryEject()) {
       this.#verdict = 'ejected'
-      this.#cause = cause
-      this.#pauseAgain(now)
+      this.#ejection = { cause, pausedAt: now, trialAt: now, triedAt: Number.NaN }
+      this.#pauseAgain(this.#ejection, now)
       return
     }
     this.#verdict = 'degraded'
     if (this.score(now) > SCORE_AFTER_TRIAL) this.#evidence(now).startAt(SCORE_AFTER_TRIAL, now)
   }
 
-  #pauseAgain(now: number): void {
-    this.#triedAt = Number.NaN
-    this.#pausedAt = now
+  #pauseAgain(ejection: Ejection, now: number): void {
+    ejection.triedAt = Number.NaN
+    ejection.pausedAt = now
     const { pauseMs, maxPauseMs } = this.#settings
     this.#pauses ??= new Backoff(this.#random, { initialMs: pauseMs, maxMs: Math.max(pauseMs, maxPauseMs) })
-    this.#trialAt = now + this.#pauses.next()
+    ejection.trialAt = now + this.#pauses.next()
   }
 
   #reinstate(now: number): void {
     if (this.#isClosed) return
     this.#group.reinstate()
     this.#verdict = 'degraded'
-    this.#triedAt = Number.NaN
+    this.#ejection = undefined
     this.#failuresInRow = 0
     this.#pingsMissed = 0
     this.#repliedAt = now
     this.#evidence(now).startAt(SCORE_AFTER_TRIAL, now)
   }
+}
+
+/** Whether an event leased at `beganAt` is the trial that is out. */
+function isTrial({ triedAt, pausedAt }: Ejection, beganAt: number): boolean {
+  return !Number.isNaN(triedAt) && beganAt >= pausedAt
 }

@@ -65,7 +65,9 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEPALIVE_MS,
     })
-    server.on('connection', (socket) => onSocket(socket, peerOf(address, socket)))
+    /* Everybody on a socket file is called the same: one string for all of them. */
+    const fileName = address.kind === 'unix' ? `unix:${address.path}` : undefined
+    server.on('connection', (socket) => onSocket(socket, fileName ?? peerOf(socket)))
     return server
   }
   if (tls === undefined)
@@ -80,7 +82,7 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
     handshakeTimeout: tlsHandshakeTimeoutMs ?? 10_000,
   })
-  server.on('secureConnection', (socket) => onSocket(socket, peerOf(address, socket)))
+  server.on('secureConnection', (socket) => onSocket(socket, peerOf(socket)))
   /* Node leaves the socket of a handshake that timed out open. */
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   return server
@@ -107,10 +109,8 @@ function describe(address: BindAddress, port: number): string {
     : `${address.kind}://${hostPort(address.host, port)}`
 }
 
-function peerOf(address: BindAddress, socket: Socket): string {
-  return address.kind === 'unix'
-    ? `unix:${address.path}`
-    : hostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
+function peerOf(socket: Socket): string {
+  return hostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
 }
 
 /** `host:port`, IPv6 in brackets. */

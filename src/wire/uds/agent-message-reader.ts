@@ -6,7 +6,7 @@ import { handshakeResponse, registrationRequest } from '../shape/handshake.ts'
 import { flowSignal, healthReport } from '../shape/health.ts'
 import { metricsReport } from '../shape/metrics.ts'
 import { agentReply, replyId } from '../shape/replies.ts'
-import { FrameSplitter } from '../splitter.ts'
+import { FrameReader } from '../splitter.ts'
 import { FRAME, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, UDS_FRAMING } from './frame.ts'
 import { readReplyJson } from './json-read-replies.ts'
 import { parseJson } from './json-text.ts'
@@ -20,29 +20,42 @@ export function agentMessageReader(
   limits: FrameLimits,
 ): MessageReader {
   const limit = Math.min(limits.maxPayloadBytes ?? MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
-  return new FrameSplitter(UDS_FRAMING, limit, (bytes, frameStart, end) => {
+  return new AgentMessageReader(sink, chosen, limit)
+}
+
+class AgentMessageReader extends FrameReader {
+  readonly #sink: AgentMessageSink
+  readonly #chosen: Pick<SwitchableEncoding, 'encoding'>
+
+  constructor(sink: AgentMessageSink, chosen: Pick<SwitchableEncoding, 'encoding'>, maxPayloadBytes: number) {
+    super(UDS_FRAMING, maxPayloadBytes)
+    this.#sink = sink
+    this.#chosen = chosen
+  }
+
+  protected override onFrame(bytes: Buffer, frameStart: number, end: number): void {
     const type = bytes[frameStart + 4]!
     const start = frameStart + FRAME_HEAD_BYTES
     switch (type) {
       case FRAME.reply:
-        readReply(sink, chosen.encoding, bytes, start, end)
+        readReply(this.#sink, this.#chosen.encoding, bytes, start, end)
         return
       case FRAME.handshakeRequest:
-        sink.onRegistration(registrationRequest(parseJson(bytes, start, end)))
+        this.#sink.onRegistration(registrationRequest(parseJson(bytes, start, end)))
         return
       case FRAME.handshakeResponse:
-        sink.onHandshakeResponse(handshakeResponse(parseJson(bytes, start, end)))
+        this.#sink.onHandshakeResponse(handshakeResponse(parseJson(bytes, start, end)))
         return
       case FRAME.health:
       case FRAME.metrics:
       case FRAME.configUpdate:
       case FRAME.flow:
       case FRAME.pong:
-        readControl(type, sink, chosen.encoding, bytes, start, end)
+        readControl(type, this.#sink, this.#chosen.encoding, bytes, start, end)
         return
       default:
     }
-  })
+  }
 }
 
 function readReply(
