@@ -32,10 +32,10 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
 function requests(count: number, prefix = 'agent'): LimitRequest[] {
   const facts = { clientIp: '127.0.0.1' }
   return Array.from({ length: count }, (_, index) => ({
-    agent: `${prefix} ${index}`,
+    agentName: `${prefix} ${index}`,
     facts,
     routeName: 'api',
-    bytes: 0,
+    payloadBytes: 0,
   }))
 }
 
@@ -99,7 +99,7 @@ async function checks(quick: boolean): Promise<Row> {
         for (let count = 0; count < turns; count++) {
           for (let index = 0; index < PER_TURN; index++) {
             next = next === asked.length - 1 ? 0 : next + 1
-            await peer.consume(asked[next]!.agent)
+            await peer.consume(asked[next]!.agentName)
           }
           if (count % 10 === 0) await turn()
         }

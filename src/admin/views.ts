@@ -103,6 +103,8 @@ export interface AgentView {
   readonly latencyMs: number
   readonly queueMs: number
   readonly sessions: number
+  /** How often it was passed over, or its failure let pass, by reason. */
+  readonly bypasses: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {
@@ -125,7 +127,7 @@ export interface LimitView {
   readonly burst: number
   readonly cost: 'event' | 'byte'
   readonly isShadow: boolean
-  /** Whole tokens left; absent where each client, route or session has a bucket of its own. */
+  /** Whole tokens left; absent where each key has a bucket of its own, and while the store that knows is out of reach. */
   readonly remaining?: number | undefined
   /** Milliseconds until full; absent as `remaining` is, and where it never is. */
   readonly resetMs?: number | undefined
@@ -208,7 +210,10 @@ export type PushState =
 
 export interface PushView {
   readonly agent: string
+  /** Counts up per agent. */
   readonly id: string
+  /** Names the configuration by its content; empty: none. */
+  readonly version: string
   readonly at: string
   readonly state: PushState
   readonly connections: readonly PushedConnectionView[]

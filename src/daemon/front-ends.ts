@@ -4,6 +4,7 @@ import type { Probe } from '../core/probe.ts'
 import { VERSION } from '../core/version.ts'
 import { AgentProtocolFrontEnd } from '../frontend/agent-protocol/front-end.ts'
 import { HttpFrontend } from '../frontend/http/http-frontend.ts'
+import { sessionKeyOf } from '../frontend/session-key.ts'
 import type { Dispatcher } from '../proxy/dispatcher.ts'
 import { listenGrpc } from '../transport/grpc/grpc-listener.ts'
 import { listenUds } from '../transport/uds/uds-listener.ts'
@@ -11,7 +12,6 @@ import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import type { Listeners } from './listeners.ts'
 import { liveChains, type RouteBook } from './routes/route-book.ts'
-import { sessionKeyOf } from './routes/session-key.ts'
 
 export interface FrontEndParts {
   readonly config: Config
@@ -47,7 +47,8 @@ export class FrontEnds {
         clock,
         probe,
         version: VERSION,
-        sessionKey: sessionKey && ((_chain, event) => sessionKeyOf(sessionKey, event)),
+        sessionKey:
+          sessionKey && ((_chain, event) => sessionKeyOf(sessionKey, event.headers, event.metadata.clientIp)),
       })
   }
 

@@ -46,7 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       ending: ending.signal,
       onReloadRequested: () => reload('an agent asked for it'),
       reload: async () => {
-        if (reloader === undefined) throw new WeirError('UNAVAILABLE', 'Weir is still starting; ask again')
+        if (reloader === undefined) throw new WeirError('CONFLICT', 'Weir is still starting; ask again')
         return reloader.reloaded('an operator asked for it')
       },
     })

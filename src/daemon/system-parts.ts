@@ -7,9 +7,10 @@ import { fanOut } from '../telemetry/fan-out.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createTraces } from '../telemetry/traces.ts'
+import { AgentNotes } from './agents/agent-notes.ts'
 import { AgentSet } from './agents/agent-set.ts'
-import { DialFailures } from './agents/dial-failures.ts'
 import type { Config } from './config/config.ts'
+import { MeasuredLoad } from './measured-load.ts'
 import { openStorage, type Storage } from './storage.ts'
 
 /** What a system is made of before anything listens. */
@@ -18,8 +19,9 @@ export interface SystemParts {
   readonly probe: Probe
   readonly metrics: Metrics
   readonly storage: Storage
+  readonly load: MeasuredLoad
   readonly agents: AgentSet
-  readonly dialFailures: DialFailures
+  readonly notes: AgentNotes
 }
 
 export interface PartsOptions {
@@ -36,6 +38,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
   /* Telemetry watches the agents, and they need it to be watched: whoever is made first sees nothing yet. */
   let agents: AgentSet | undefined
   let storage: Storage | undefined
+  let load: MeasuredLoad | undefined
   const pools = () => [...(agents?.registry ?? [])]
   const metrics = createMetrics({
     version: VERSION,
@@ -47,6 +50,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
         }),
       limits: () => storage?.limiter.stats,
       store: () => storage?.store.health,
+      load: () => load?.facts,
       reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
     },
   })
@@ -55,17 +59,18 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
       stack: error instanceof Error ? error.stack : undefined,
     })
   const traces = createTraces(VERSION, clock)
-  const dialFailures = new DialFailures()
-  const probes = [options.log.probe, metrics.probe, dialFailures.probe]
+  const notes = new AgentNotes()
+  const probes = [options.log.probe, metrics.probe, notes.probe]
   const probe = fanOut(traces === undefined ? probes : [...probes, traces], onError)
   const sessionTtlMs = (agent: string): number =>
     (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
       .idleTtlMs ?? 0
   storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
+  load = new MeasuredLoad(config.overload, config.storage, storage.limiter, clock)
   agents = new AgentSet(
     { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
     config.drainTimeoutMs,
     onError,
   )
-  return { clock, probe, metrics, storage, agents, dialFailures }
+  return { clock, probe, metrics, storage, load, agents, notes }
 }

@@ -52,20 +52,21 @@ export class Admission {
     })
   }
 
-  /** Takes in what an agent made; how long it stays is the agent's to say. */
-  adopted(connection: Connection, incarnation: Incarnation | undefined): LiveConnection {
+  /** Takes in what an agent made; how long it stays is the agent's to say. `isHeld`: nothing goes there yet. */
+  adopted(connection: Connection, incarnation: Incarnation | undefined, isHeld: boolean): LiveConnection {
     return this.#admit(
       connection,
       incarnation === undefined ? this.#dialedIn : { slot: undefined, incarnation, terms: this.#terms },
+      isHeld,
     )
   }
 
-  #admit(connection: Connection, origin: Origin): LiveConnection {
+  #admit(connection: Connection, origin: Origin, isHeld = false): LiveConnection {
     const { random, clock, probe } = this.#around
     const now = clock.now()
     this.#owner.now = now
     const health = new Health(this.#healthSettings, this.#group, random, now)
-    const live = new LiveConnection(this.#owner, connection, origin, health)
+    const live = new LiveConnection(this.#owner, connection, origin, health, isHeld)
     connection.observe(live)
     this.#roster.add(live)
     probe.connectionOpened?.(live.agent, live.id, connection.transport, connection.peer)

@@ -34,6 +34,18 @@ export class BreakerGate {
     return state
   }
 
+  /** The agent is left alone, and signs of life are worth looking for. */
+  get isOpen(): boolean {
+    return this.#breaker.isOpen
+  }
+
+  /** The agent may be back: a fresh connection, a pong, a late reply. */
+  signOfLife(now: number): void {
+    if (!this.#breaker.isOpen) return
+    this.#breaker.signOfLife(now)
+    this.state(now)
+  }
+
   wouldAdmit(now: number): boolean {
     return this.#breaker.wouldAdmit(now)
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { type ErrorCode, WeirError } from '../core/errors.ts'
+import type { Connection } from '../transport/connection.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { AgentConfig } from './managed-pool.ts'
 
@@ -35,6 +36,8 @@ export interface ConfigPush {
 
 /** The protocol's own figures. */
 const ACK_TIMEOUT_MS = 10_000
+/** How long a new connection is kept from traffic for its first acknowledgement: the protocol's least wait. */
+const FIRST_ACK_MS = 5000
 const MAX_ATTEMPTS = 3
 const RETRY_MS = 2000
 const MAX_KEPT = 100
@@ -67,22 +70,32 @@ export class ConfigPusher {
 
   /** Tells a connection again what it was told; one that cannot be told at run time is left as it is. */
   resend(setup: AgentConfig, live: LiveConnection): void {
-    if (canBeTold(live)) this.push(setup, [live])
+    if (canBeTold(live.connection)) this.push(setup, [live])
   }
 
   /**
-   * Tells a connection that an agent made its configuration, as a dialer does while it dials. An agent that does
-   * not take it is dropped.
+   * Tells a connection that an agent made its configuration, as a dialer does while it dials. `onSettled` is called
+   * once, when the agent took it or was silent for {@link FIRST_ACK_MS}: the protocol knows no configuration over
+   * connections that agents make, so an agent of another make may never answer. One that refuses is dropped.
    */
-  deliverFirst(setup: AgentConfig, live: LiveConnection): void {
-    if (live.connection.transport === 'v1') return
+  deliverFirst(setup: AgentConfig, live: LiveConnection, onSettled: (isAcknowledged: boolean) => void): void {
     const entries = new Map<number, ConfigPushEntry>()
+    let isAwaited = true
+    const settle = (isAcknowledged: boolean): void => {
+      patience.cancel()
+      if (isAwaited) onSettled(isAcknowledged)
+      isAwaited = false
+    }
+    const patience = this.#clock.setTimer(FIRST_ACK_MS, () => settle(false))
     const delivery = this.#tell(live, setup, entries).then(() => {
       const { state, error } = entries.get(live.id)!
-      if (state === 'acknowledged' || live.stage === 'gone') return
-      live.destroy(
-        new WeirError('PERMISSION_DENIED', `agent ${this.#agent}: configuration not taken: ${error}`),
-      )
+      if (state !== 'refused') {
+        settle(state === 'acknowledged')
+        return
+      }
+      patience.cancel()
+      const message = `agent ${this.#agent}: configuration not taken: ${error}`
+      live.destroy(new WeirError('PERMISSION_DENIED', message))
     })
     this.#keep(setup.version, entries, [delivery])
   }
@@ -109,7 +122,7 @@ export class ConfigPusher {
     setup: AgentConfig,
     entries: Map<number, ConfigPushEntry>,
   ): Promise<void> {
-    if (canBeTold(live)) {
+    if (canBeTold(live.connection)) {
       await this.#tell(live, setup, entries)
       return
     }
@@ -145,8 +158,8 @@ export class ConfigPusher {
 }
 
 /** At run time; while a connection is made every agent is told. */
-function canBeTold({ connection }: LiveConnection): boolean {
-  return connection.capabilities.features.configPush && connection.transport !== 'v1'
+export function canBeTold({ capabilities, transport }: Connection): boolean {
+  return capabilities.features.configPush && transport !== 'v1'
 }
 
 function note(

@@ -2,11 +2,11 @@ import { WeirError } from '../core/errors.ts'
 import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
 import { Admission } from './admission.ts'
+import { Adoption, type AdoptionHost } from './adoption.ts'
 import { AgentMetrics } from './agent-metrics.ts'
 import { AgentWishes } from './agent-wishes.ts'
 import { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
-import { adoptionRefusal, olderRuns } from './incarnation.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { ConnectionOwner, LiveConnection } from './live-connection.ts'
@@ -58,6 +58,7 @@ export class ConnectionPool implements ManagedPool {
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
   readonly #admission: Admission
+  readonly #adoption: Adoption
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
   /** The configuration each slot's dial under way was begun with. */
@@ -96,6 +97,7 @@ export class ConnectionPool implements ManagedPool {
     this.#owner = this.#connectionOwner(clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
+    this.#adoption = new Adoption(this.#adoptionHost(this))
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
     this.whenReady = new Promise((resolve) => {
       this.#becomeReady = resolve
@@ -103,7 +105,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   get visitAt(): number {
-    return this.#room.size > 0 || this.sessions?.isDirty === true ? 0 : this.#visitAt
+    const isUrgent = this.#room.size > 0 || this.#breaker.isOpen || this.sessions?.isDirty === true
+    return isUrgent ? 0 : this.#visitAt
   }
 
   get configPushes(): readonly ConfigPush[] {
@@ -140,9 +143,7 @@ export class ConnectionPool implements ManagedPool {
 
   canAdopt(incarnation?: Incarnation): WeirError | undefined {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
-    if (this.#keeper === undefined) {
-      return adoptionRefusal(this.agent, this.#target, this.#roster.all, incarnation)
-    }
+    if (this.#keeper === undefined) return this.#adoption.refusal(incarnation)
     const message = `agent ${this.agent}: we dial this agent, it must not dial in`
     return new WeirError('CONFLICT', message, { sent: false })
   }
@@ -150,12 +151,7 @@ export class ConnectionPool implements ManagedPool {
   adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
     const refused = this.canAdopt(incarnation)
     if (refused !== undefined) return refused
-    const replaced = olderRuns(this.#roster.all, incarnation)
-    const live = this.#admission.adopted(connection, incarnation)
-    this.#noteArrival(live)
-    for (const old of replaced) this.#retire(old)
-    if (this.#config.config !== undefined) this.#pusher.deliverFirst(this.#config, live)
-    this.#room.serve(live)
+    this.#adoption.adopt(connection, incarnation)
     return undefined
   }
 
@@ -191,11 +187,13 @@ export class ConnectionPool implements ManagedPool {
 
   visit(now: number): void {
     this.#owner.now = now
+    const isOpen = this.#breaker.state(now) === 'open'
     let nextAt = now + VISIT_MS
     let due: LiveConnection | undefined
     let retiring = 0
     for (const live of this.#roster.all) {
       nextAt = Math.min(nextAt, live.visit(now))
+      if (isOpen) live.knock(now)
       if (live.stage === 'retiring') retiring++
       else if (due === undefined && live.origin.slot !== undefined && live.isDueToRetire(now)) due = live
     }
@@ -303,8 +301,15 @@ export class ConnectionPool implements ManagedPool {
   #noteArrival(live: LiveConnection): void {
     this.#counters.connected++
     this.#visitAt = Math.min(this.#visitAt, live.visit(this.#owner.now))
+    /* Legacy framing has no greeting: such a connection proves nothing. */
+    if (live.connection.transport !== 'v1') this.#breaker.signOfLife(this.#owner.now)
+  }
+
+  #noteReady(live: LiveConnection): void {
     this.#becomeReady()
     this.#onReady?.(live)
+    this.#owner.now = this.#around.clock.now()
+    this.#room.serve(live)
   }
 
   #retire(connection: LiveConnection): void {
@@ -322,7 +327,7 @@ export class ConnectionPool implements ManagedPool {
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
     if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
-    this.#room.serve(live)
+    this.#noteReady(live)
   }
 
   #onGone(connection: LiveConnection, reason: WeirError): void {
@@ -361,6 +366,25 @@ export class ConnectionPool implements ManagedPool {
         this.#counters.dialFailures++
         probe.dialFailed?.(this.agent, endpoint, error.message, retryInMs)
       },
+    }
+  }
+
+  #adoptionHost(pool: ConnectionPool): AdoptionHost {
+    return {
+      agent: this.agent,
+      probe: this.#around.probe,
+      roster: this.#roster,
+      admission: this.#admission,
+      pusher: this.#pusher,
+      get target() {
+        return pool.#target
+      },
+      get config() {
+        return pool.#config
+      },
+      onArrived: (live) => this.#noteArrival(live),
+      onReady: (live) => this.#noteReady(live),
+      retire: (live) => this.#retire(live),
     }
   }
 
@@ -404,8 +428,10 @@ export class ConnectionPool implements ManagedPool {
       onMetrics: (report) => this.metrics.take(report, clock.now()),
       onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
       onConfigUpdate: (live, request) => wishes.hear(live, request),
+      onPonged: () => this.#breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
+        this.#breaker.signOfLife(clock.now())
         probe.strayReply?.(this.agent)
       },
     }

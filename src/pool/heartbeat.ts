@@ -21,6 +21,11 @@ export class Heartbeat {
     if (!this.#isOut) void this.#ping(live, intervalMs)
   }
 
+  /** Pings now, also a connection that is not silent yet, unless a ping is under way. */
+  knock(live: LiveConnection, now: number, intervalMs: number): void {
+    if (!this.#isOut) this.beat(live, now, intervalMs)
+  }
+
   async #ping(live: LiveConnection, intervalMs: number): Promise<void> {
     const sentAt = live.clock.now()
     this.#isOut = true

@@ -28,12 +28,12 @@ export function adoptionRefusal(
   return new WeirError('OVERLOADED', message, { sent: false })
 }
 
-/** The ready connections of earlier runs of the same instance. */
+/** The connections in use of earlier runs of the same instance. */
 export function olderRuns(
   live: Iterable<LiveConnection>,
   incarnation: Incarnation | undefined,
 ): LiveConnection[] {
-  return Array.from(live).filter((one) => one.stage === 'ready' && runsAhead(one, incarnation) < 0)
+  return Array.from(live).filter((one) => one.stage !== 'retiring' && runsAhead(one, incarnation) < 0)
 }
 
 /** Positive for a later run of the same instance, negative for an earlier one, 0 for anything else. */

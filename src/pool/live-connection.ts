@@ -44,6 +44,8 @@ export interface ConnectionOwner {
   onLog(message: LogMessage): void
   onConfigUpdate(connection: LiveConnection, request: ConfigUpdateRequest): void
   onStrayReply(connection: LiveConnection): void
+  /** A ping was answered. */
+  onPonged(connection: LiveConnection): void
 }
 
 /** How a connection came to be; facts that never change. */
@@ -70,10 +72,10 @@ export interface Terms {
 }
 
 /**
- * `ready`: may be picked. `retiring`: serves only requests that already have events on it. `gone`: carries
- * nothing.
+ * `configuring`: has not acknowledged its configuration and carries nothing yet. `ready`: may be picked. `retiring`:
+ * serves only requests that already have events on it. `gone`: carries nothing.
  */
-export type Stage = 'ready' | 'retiring' | 'gone'
+export type Stage = 'configuring' | 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
@@ -123,11 +125,19 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   #isEjected = false
   #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
-  #stage: Stage = 'ready'
+  #stage: Stage
   #farewell: Farewell | undefined
 
-  constructor(owner: ConnectionOwner, connection: Connection, origin: Origin, health: Health) {
+  /** `isHeld`: nothing may go there before {@link enter}. */
+  constructor(
+    owner: ConnectionOwner,
+    connection: Connection,
+    origin: Origin,
+    health: Health,
+    isHeld: boolean,
+  ) {
     this.#owner = owner
+    this.#stage = isHeld ? 'configuring' : 'ready'
     this.id = connection.id
     this.connection = connection
     this.origin = origin
@@ -310,6 +320,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#heartbeat = undefined
     this.health.ponged(roundTripMs, owner.now)
     this.#isEjected = this.health.trialAt !== undefined
+    owner.onPonged(this)
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 
@@ -328,9 +339,15 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#farewell?.onIdle()
   }
 
+  /** It took its configuration, or has been waited for long enough. False when it is leaving or gone already. */
+  enter(): boolean {
+    if (this.#stage === 'configuring') this.#stage = 'ready'
+    return this.#stage === 'ready'
+  }
+
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
   retire(deadlineAt: number, lingerMs: number): Promise<void> {
-    if (this.#stage === 'ready') this.#stage = 'retiring'
+    if (this.#stage === 'ready' || this.#stage === 'configuring') this.#stage = 'retiring'
     if (this.#farewell !== undefined) this.#farewell.hasten(deadlineAt, lingerMs)
     else if (this.#stage === 'gone') return Promise.resolve()
     else this.#farewell = new Farewell(this.#owner.clock, this, deadlineAt, lingerMs)
@@ -393,9 +410,21 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   /** Pings when due. Returns the instant of the next look, clock milliseconds. */
+  /** Asks whether anybody is there, ahead of the next heartbeat. */
+  knock(now: number): void {
+    if (!this.#isPinged) return
+    this.#heartbeat ??= new Heartbeat()
+    this.#heartbeat.knock(this, now, this.origin.terms.heartbeatMs)
+  }
+
+  /** Legacy framing has no ping. */
+  get #isPinged(): boolean {
+    return this.origin.terms.heartbeatMs > 0 && this.connection.transport !== 'v1'
+  }
+
   #beat(now: number): number {
     const { heartbeatMs } = this.origin.terms
-    if (heartbeatMs <= 0 || this.connection.transport === 'v1') return Number.POSITIVE_INFINITY
+    if (!this.#isPinged) return Number.POSITIVE_INFINITY
     const dueAt = Math.max(this.aliveAt, this.#heartbeat?.beatAt ?? 0) + heartbeatMs
     if (now < dueAt) return dueAt
     this.#rest(now)
@@ -418,7 +447,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   #end(reason: WeirError): void {
     if (this.#stage === 'gone') return
-    this.wasReady = this.#stage === 'ready'
+    this.wasReady = this.#stage !== 'retiring'
     this.#stage = 'gone'
     this.health.close()
     this.#farewell?.onGone()

@@ -44,6 +44,8 @@ export interface PoolSnapshot extends CounterSnapshot {
   readonly healthy: number
   readonly paused: number
   readonly retiring: number
+  /** Connections that have not taken their configuration yet and carry nothing. */
+  readonly configuring: number
   readonly inFlight: number
   readonly waiting: number
   readonly breaker: BreakerState
@@ -81,14 +83,18 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
   }
 }
 
+type Sums = Pick<
+  PoolSnapshot,
+  'active' | 'available' | 'healthy' | 'paused' | 'retiring' | 'configuring' | 'inFlight' | 'latencyMs'
+>
+
 /** The figures of a pool that are sums over its connections. */
-export function summed(
-  connections: readonly ConnectionSnapshot[],
-): Pick<PoolSnapshot, 'active' | 'available' | 'healthy' | 'paused' | 'retiring' | 'inFlight' | 'latencyMs'> {
+export function summed(connections: readonly ConnectionSnapshot[]): Sums {
   let available = 0
   let healthy = 0
   let paused = 0
   let retiring = 0
+  let configuring = 0
   let inFlight = 0
   let latencySum = 0
   let measured = 0
@@ -97,6 +103,7 @@ export function summed(
     if (one.stage === 'ready' && (one.health === 'healthy' || one.health === 'degraded')) healthy++
     if (one.isPaused) paused++
     if (one.stage === 'retiring') retiring++
+    if (one.stage === 'configuring') configuring++
     inFlight += one.inFlight
     if (one.latencyMs > 0) {
       latencySum += one.latencyMs
@@ -104,5 +111,14 @@ export function summed(
     }
   }
   const latencyMs = measured === 0 ? 0 : latencySum / measured
-  return { active: connections.length, available, healthy, paused, retiring, inFlight, latencyMs }
+  return {
+    active: connections.length,
+    available,
+    healthy,
+    paused,
+    retiring,
+    configuring,
+    inFlight,
+    latencyMs,
+  }
 }

@@ -12,8 +12,9 @@ import type { PendingReply } from '../transport/connection.ts'
 import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
+import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
 import { BLAMES_CALLER, flawOf } from './reply-check.ts'
-import { type RequestScope, UNPINNED } from './request-scope.ts'
+import { type RequestFactsIn, type RequestScope, UNPINNED } from './request-scope.ts'
 
 /** Who waits for a call. */
 export interface CallOwner {
@@ -21,6 +22,8 @@ export interface CallOwner {
   onSettled(call: AgentCall): void
   /** True for a piece of a body that was sent ahead of the verdict on the one before it. */
   readonly followsOpenPiece?: boolean
+  /** The agent answers another event of this owner first. Absent: never. */
+  isBehind?(call: AgentCall): boolean
 }
 
 /**
@@ -28,7 +31,7 @@ export interface CallOwner {
  * pending entry of the connection, the waiter of the pool's queue and the node of the timer wheel, so that none
  * of them allocates.
  */
-export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
+export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitRequest {
   readonly agent: ChainAgent
   readonly event: AgentEvent
   readonly scope: RequestScope
@@ -67,8 +70,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   isBroken = false
   /** Refused to shed load: no failure mode of an agent may let it pass instead. */
   isShed = false
-  /** A rate limit let it pass and took tokens for it. */
-  hasTokens = false
+  /** What rate limits took for it; null: it was not asked, or nothing is to be given back any more. */
+  limitReceipt: LimitAllowed | null = null
   /** The reply came over another connection than the lease's. */
   wasOvertaken = false
   /** A layer held the call: time has passed since `startedAt`. */
@@ -97,7 +100,6 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
   /* Neighbours in the scope's list of calls. */
   scopePrev: AgentCall | null = null
   scopeNext: AgentCall | null = null
-  isInScope = false
 
   #depth = 0
   /** The agent answered, and its answer is the failure: whatever code it has, it is the agent's own. */
@@ -134,12 +136,35 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode {
     return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
   }
 
+  /* What a rate limit looks at. */
+
+  get agentName(): string {
+    return this.agent.policy.name
+  }
+
+  get facts(): RequestFactsIn {
+    return this.scope.facts
+  }
+
+  get routeName(): string {
+    return this.scope.chain.name
+  }
+
+  get payloadBytes(): number {
+    return 'data' in this.event ? this.event.data.length : 0
+  }
+
   get policy(): AgentPolicy {
     return this.agent.policy
   }
 
   get followsOpenPiece(): boolean {
     return this.#owner.followsOpenPiece === true
+  }
+
+  /** Its agent has yet to answer the piece of the body before this one. */
+  get isBehind(): boolean {
+    return this.#owner.isBehind?.(this) === true
   }
 
   /** Enters the layers from where the call stands. */

@@ -59,6 +59,12 @@ export class BodyRun implements CallOwner {
     else this.#step()
   }
 
+  /** Its agent has the piece before this one as well: only the first of them can be late. */
+  isBehind(call: AgentCall): boolean {
+    const before = this.#before
+    return before !== null && before.#isAtAgent && before.#stage === call.index
+  }
+
   onSettled(call: AgentCall): void {
     this.#isAtAgent = false
     this.#call = null
@@ -67,7 +73,7 @@ export class BodyRun implements CallOwner {
     if (bypass !== null) {
       this.#draft.addBypass({ agent: policy.name, reason: bypass })
     } else if (error !== null) {
-      this.#refuse(this.#draft.denied(policy.name, error), error.code === 'TIMEOUT' ? call : undefined)
+      this.#refuse(this.#draft.denied(policy.name, error), call)
       return
     } else if (reply !== null) {
       if (isFinalRefusal(reply, this.#event.kind, this.#event.isLast)) {
@@ -111,16 +117,16 @@ export class BodyRun implements CallOwner {
     else this.#step()
   }
 
-  /** `timedOut`: the call whose agent was told to stop, if that is why. */
-  #refuse(verdict: Verdict, timedOut: AgentCall | undefined): void {
+  /** `failed`: the call whose failure is the reason, if one is. */
+  #refuse(verdict: Verdict, failed: AgentCall | undefined): void {
     this.#isRefused = true
-    for (let run = this.#after; run !== null; run = run.#after) run.#drop(timedOut)
+    for (let run = this.#after; run !== null; run = run.#after) run.#drop(failed)
     this.#decide(verdict)
   }
 
   #decide(verdict: Verdict): void {
     this.#verdict = verdict
-    if (this.#before === null) this.#deliver()
+    this.#deliver()
   }
 
   /** Gives the verdicts that are known by now, in order. */
@@ -139,15 +145,16 @@ export class BodyRun implements CallOwner {
   /**
    * What came before was refused, so nothing of this piece counts any more. An agent that has it answers it still,
    * and the answer is needed: without it the request's next event could not go to that agent. Only one that was told
-   * to stop will not.
+   * to stop will not. Whoever cancelled the failed call cancels all of the request.
    */
-  #drop(timedOut: AgentCall | undefined): void {
+  #drop(failed: AgentCall | undefined): void {
     this.#isRefused = true
     if (this.#verdict !== undefined) return
     this.#verdict = overVerdict()
     const call = this.#call
-    if (call === null) return
-    const isStopped = timedOut !== undefined && timedOut.agent === call.agent
+    const code = failed?.error?.code
+    if (call === null || code === 'CANCELLED') return
+    const isStopped = code === 'TIMEOUT' && failed!.agent === call.agent
     if (call.isPending && !isStopped) this.#scope.detach(call)
     else call.cancelQuietly('timeout')
   }

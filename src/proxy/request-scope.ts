@@ -36,9 +36,8 @@ export class RequestScope {
   /* Neighbours among the open requests. Belong to the dispatcher. */
   openPrev: RequestScope | null = null
   openNext: RequestScope | null = null
-  /* The youngest pieces of the two bodies whose verdicts were not given. */
-  #lastRequestPiece: BodyRun | null = null
-  #lastResponsePiece: BodyRun | null = null
+  /** Made when the first piece of a body is dispatched. */
+  #lastPieces: { request: BodyRun | null; response: BodyRun | null } | null = null
   #pinnedAgents: string[] | undefined
   /** Two numbers per pinned agent: id of the connection, and when it was last used, clock milliseconds. */
   #pins: number[] | undefined
@@ -90,16 +89,18 @@ export class RequestScope {
 
   /** The youngest piece of a body whose verdict was not given; the next piece goes behind it. */
   lastPiece(kind: BodyChunkEvent['kind']): BodyRun | null {
-    return kind === 'request-body-chunk' ? this.#lastRequestPiece : this.#lastResponsePiece
+    const last = this.#lastPieces
+    if (last === null) return null
+    return kind === 'request-body-chunk' ? last.request : last.response
   }
 
   setLastPiece(kind: BodyChunkEvent['kind'], piece: BodyRun | null): void {
-    if (kind === 'request-body-chunk') this.#lastRequestPiece = piece
-    else this.#lastResponsePiece = piece
+    this.#lastPieces ??= { request: null, response: null }
+    if (kind === 'request-body-chunk') this.#lastPieces.request = piece
+    else this.#lastPieces.response = piece
   }
 
   attach(call: AgentCall): void {
-    call.isInScope = true
     call.scopeNext = this.calls
     if (this.calls !== null) this.calls.scopePrev = call
     this.calls = call
@@ -107,8 +108,7 @@ export class RequestScope {
 
   /** No-op for a call that was taken out before. */
   detach(call: AgentCall): void {
-    if (!call.isInScope) return
-    call.isInScope = false
+    if (call.scopePrev === null && this.calls !== call) return
     if (call.scopePrev !== null) call.scopePrev.scopeNext = call.scopeNext
     else this.calls = call.scopeNext
     if (call.scopeNext !== null) call.scopeNext.scopePrev = call.scopePrev

@@ -60,14 +60,15 @@ export interface Connection {
   /** One event at a time: a second `send` before the reply throws. Legacy v1 framing only. */
   readonly isExclusive: boolean
 
-  /** Frames of this tick are being gathered: what is sent now leaves in the same write. */
+  /** Frames are being gathered: what is sent now leaves in the same write. */
   readonly isGathering: boolean
 
   /** What the agent said before, its end included, is told in this call. */
   observe(observer: ConnectionObserver): void
 
   /**
-   * Encodes the event and queues its bytes for this tick's write. Synchronous.
+   * Encodes the event and queues its bytes for the write of this tick, or of this turn of the event loop while other
+   * events wait for replies. Synchronous.
    * @throws WeirError with `sent: false` (CONNECTION_LOST, TOO_LARGE, INVALID_ARGUMENT, CONFLICT) when no byte
    *   was taken; the connection stays usable unless it was closed already.
    */

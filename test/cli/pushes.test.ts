@@ -38,7 +38,7 @@ test('a push reaches every connection of the agents that can be told, and others
 
   const replaced = await weir('push', 'deaf')
   assert.equal(replaced.code, 0, replaced.text)
-  assert.match(replaced.text, /\ndeaf +push-1 +\S+ +replaced +1 replaced\n$/)
+  assert.match(replaced.text, /\ndeaf +push-1 +\S+ +\S+ +replaced +1 replaced\n$/)
   const refused = await weir('push', 'plain')
   assert.equal(refused.code, 1)
   assert.match(refused.text, /agent plain: it has no configuration of its own/)
@@ -68,7 +68,7 @@ test('a refused push exits 1 and keeps the words of the agent', async (t) => {
   assert.equal((await weir('reload')).code, 0)
   const refused = await weir('push', 'waf')
   assert.equal(refused.code, 1, refused.text)
-  assert.match(refused.text, /\nwaf +push-\d+ +\S+ +refused +1 refused +.*level 3 is out of range/)
+  assert.match(refused.text, /\nwaf +push-\d+ +\S+ +\S+ +refused +1 refused +.*level 3 is out of range/)
   assert.match((await weir('pushes', 'waf', '--limit', '1')).text, /refused +1 refused +.*out of range/)
   assert.equal((await weir('push', 'waf', '--no-wait')).code, 0)
 })

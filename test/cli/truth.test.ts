@@ -31,9 +31,16 @@ test('an agent is only called ready when an event would reach it, and the reason
   const broken = await stateOf('slow')
   assert.equal(broken.state, 'breaker-open')
   assert.match(broken.reason, /the agent kept failing: \d+ errors, \d+ of them timeouts/)
+  const { bypasses } = broken
+  assert.deepEqual(Object.keys(bypasses).sort(), ['breaker-open', 'timeout'])
+  assert.equal((bypasses['timeout'] ?? 0) + (bypasses['breaker-open'] ?? 0), 3, 'each event was let pass')
+  assert.match(
+    (await weir('agents', 'slow')).text,
+    /\nbypassed +\d (timeout|breaker-open), \d (timeout|breaker-open)\n/,
+  )
   const gone = await stateOf('gone')
   assert.equal(gone.state, 'unavailable')
-  assert.match(gone.reason, /^no connection: dial of unix:\S+gone\.sock: .*ENOENT/)
+  assert.match(gone.reason, /^no connection: unix:\S+gone\.sock cannot be reached: .*ENOENT/)
 
   const status = await weir('status')
   assert.equal(

@@ -31,6 +31,7 @@ const WAF: AgentView = {
   latencyMs: 0,
   queueMs: 0,
   sessions: 0,
+  bypasses: {},
 }
 const CHANGE = { 'x-weir-admin': '1' }
 

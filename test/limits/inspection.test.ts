@@ -125,9 +125,14 @@ test('keys are only asked of an agent whose limits have keys', async () => {
   await assert.rejects(limiter.inspection.mostDenied('waf', 5), { code: 'INVALID_ARGUMENT' })
 })
 
-test('a store out of reach fails the look, not the traffic', async () => {
+test('with the store out of reach the limits are shown as far as memory knows them', async () => {
   const store = new UnsteadyStore()
-  store.mode = 'failing'
   const limiter = makeLimiter({ clock: new FakeClock(), store, agents: byClient(10) })
-  await assert.rejects(limiter.inspection.limits('waf'))
+  await ask(limiter, '10.0.0.1', 3)
+  store.mode = 'failing'
+  const [own, client] = await limiter.inspection.limits('waf')
+  assert.deepEqual([own?.bucket?.remaining, client?.keys], [97, 1])
+  const unused = makeLimiter({ clock: new FakeClock(), store, agents: byClient(10) })
+  assert.equal((await unused.inspection.limits('waf'))[0]?.bucket, undefined, 'unknown, not full')
+  await assert.rejects(unused.inspection.key('waf', '10.0.0.2'))
 })

@@ -131,8 +131,77 @@ describe('limiter', () => {
   it('refunds what was not used', async () => {
     const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 2)] })
     assert.equal(await admitted(limiter, 2), 2)
-    limiter.refund(request())
+    limiter.refund(request(), ALLOWED)
     assert.equal(await admitted(limiter, 2), 1)
+  })
+
+  it('gives nothing back for an event that its store let pass uncounted', async () => {
+    const store = new UnsteadyStore()
+    const limiter = makeLimiter({
+      clock: new FakeClock(),
+      store,
+      rules: [rule(0, 100)],
+      onStoreFailure: 'allow',
+    })
+    /* Little enough that it leaves a quarter of the burst to other holders. */
+    assert.equal(await admitted(limiter, 20), 20)
+    store.mode = 'failing'
+    let verdict = await limiter.check(request())
+    for (let events = 0; verdict === ALLOWED && events < 100; events++)
+      verdict = await limiter.check(request())
+    assert.ok(verdict.allowed && verdict !== ALLOWED, 'nothing passed uncounted')
+    const before = limiter.peek(request())[0]!.remaining
+    limiter.refund(request(), verdict)
+    assert.equal(limiter.peek(request())[0]!.remaining, before)
+  })
+
+  it('gives back what counted limits took and nothing else, when one of several could not be asked', async () => {
+    const store = new UnsteadyStore()
+    const key = { by: 'route' } as const
+    const rules = [rule(0, 100, { name: 'out of reach' }), rule(0, 1000, { name: 'held', key })]
+    const limiter = makeLimiter({ clock: new FakeClock(), store, rules, onStoreFailure: 'allow' })
+    for (let events = 0; events < 20; events++) await limiter.check(request({ routeName: 'r0' }))
+    store.mode = 'failing'
+    const remaining = (): readonly number[] =>
+      limiter.peek(request({ routeName: 'r0' })).map((view) => view.remaining)
+    const asked = request({ routeName: 'r0' })
+    let before = remaining()
+    let verdict = await limiter.check(asked)
+    while (remaining()[0]! < before[0]!) {
+      before = remaining()
+      verdict = await limiter.check(asked)
+    }
+    assert.ok(verdict.allowed)
+    assert.equal(remaining()[1], before[1]! - 1, 'the second limit was not charged')
+    limiter.refund(asked, verdict)
+    assert.deepEqual(remaining(), before)
+  })
+
+  it('pays a limit that let an event pass uncounted nothing when a later one denies', async () => {
+    const store = new UnsteadyStore()
+    const key = { by: 'route' } as const
+    const rules = [rule(0, 100, { name: 'out of reach' }), rule(0, 5, { name: 'used up', key })]
+    const limiter = makeLimiter({ clock: new FakeClock(), store, rules, onStoreFailure: 'allow' })
+    assert.equal(await admitted(limiter, 20, { routeName: 'other' }), 5)
+    assert.equal(await admitted(limiter, 20, { routeName: 'api' }), 5)
+    store.mode = 'failing'
+    for (let route = 0; route < 100; route++) await limiter.check(request({ routeName: `r${route}` }))
+    const before = limiter.peek(request())[0]!.remaining
+    assert.ok(before > 0, 'the first limit is used up')
+    assert.equal(denied(limiter.check(request({ routeName: 'api' }))).rule, 'used up')
+    assert.equal(limiter.peek(request())[0]!.remaining, before)
+  })
+
+  it('gives back what enforced limits took from an event that only a limit in shadow mode denied', async () => {
+    const rules = [rule(0, 9, { name: 'hard' }), rule(0, 1, { name: 'soft', shadow: true })]
+    const limiter = makeLimiter({ clock: new FakeClock(), rules })
+    assert.ok(sync(limiter.check(request())).allowed)
+    const verdict = denied(limiter.check(request()))
+    assert.equal(verdict.shadow, true)
+    assert.equal(limiter.peek(request())[0]!.remaining, 7)
+    assert.ok(verdict.taken)
+    limiter.refund(request(), verdict.taken)
+    assert.equal(limiter.peek(request())[0]!.remaining, 8)
   })
 
   it('names agent, limit and field of a limit that cannot work, and keeps the old ones', async () => {

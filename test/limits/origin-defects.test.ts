@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { ALLOWED } from '../../src/proxy/limits/limit-gate.ts'
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { Limiter } from '../../src/proxy/limits/limiter.ts'
 import { denialHeaders } from '../../src/proxy/limits/rate-limit-headers.ts'
@@ -250,7 +251,7 @@ describe('what the limiter this one learned from got wrong', () => {
       'ratelimit',
       '"events";r=3;t=4',
     ])
-    limiter.refund(request({ bytes: 7 }))
+    limiter.refund(request({ bytes: 7 }), ALLOWED)
     assert.equal(limiter.peek(request())[0]!.remaining, 10)
     await limiter.drain()
     assert.deepEqual(await store.expireIdle(clock.now()), { expired: 1, rows: 0 })

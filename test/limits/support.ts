@@ -23,9 +23,9 @@ export interface RequestParts {
 export function request(parts: RequestParts = {}): LimitRequest {
   const { headers = {} } = parts
   return {
-    agent: parts.agent ?? 'waf',
+    agentName: parts.agent ?? 'waf',
     routeName: parts.routeName ?? 'api',
-    bytes: parts.bytes ?? 0,
+    payloadBytes: parts.bytes ?? 0,
     facts: {
       clientIp: parts.clientIp ?? '10.0.0.1',
       sessionKey: parts.sessionKey,

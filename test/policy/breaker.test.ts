@@ -62,6 +62,68 @@ describe('breaker', () => {
     assert.ok(trip(breaker, now) - now < 1000)
   })
 
+  it('tries an agent that shows signs of life early, though not before the least pause', () => {
+    const breaker = make({ openMs: 5000, leastOpenMs: 500 })
+    trip(breaker, 0)
+    breaker.signOfLife(10)
+    assert.equal(breaker.state(499), 'open')
+    assert.equal(breaker.state(500), 'half-open')
+    breaker.succeeded(breaker.admit(500), 500)
+    breaker.succeeded(breaker.admit(500), 500)
+    assert.equal(breaker.state(500), 'closed')
+    trip(breaker, 20_000)
+    assert.equal(breaker.state(21_000), 'open')
+    breaker.signOfLife(21_000)
+    assert.equal(breaker.state(21_000), 'half-open')
+  })
+
+  it('changes nothing for a sign of life while it is closed or half-open', () => {
+    const breaker = make()
+    breaker.signOfLife(0)
+    const halfOpenAt = trip(breaker, 1)
+    assert.equal(breaker.state(halfOpenAt), 'half-open')
+    const { ticket } = breaker
+    breaker.signOfLife(halfOpenAt)
+    assert.equal(breaker.ticket, ticket)
+  })
+
+  it('tries an agent that shows life and fails no more often, after its first seconds, than a silent one', () => {
+    const breaker = make({ openMs: 5000, maxOpenMs: 60_000, leastOpenMs: 500 })
+    trip(breaker, 0)
+    const trials: number[] = []
+    for (let now = 1; now < 600_000; now++) {
+      breaker.signOfLife(now)
+      if (!breaker.wouldAdmit(now)) continue
+      trials.push(now)
+      breaker.failed(breaker.admit(now), now)
+    }
+    assert.deepEqual(trials.slice(0, 4), [500, 1500, 3500, 7500])
+    const longest = trials.slice(6).map((at, n) => at - trials[n + 5]!)
+    assert.ok(Math.min(...longest) >= 16_000, longest.join(' '))
+    assert.ok(trials.length < 30, `${trials.length} trials in ten minutes`)
+  })
+
+  it('gives an agent that flaps no fresh start', () => {
+    const breaker = make({ openMs: 5000, leastOpenMs: 500 })
+    let now = 0
+    const pauses: number[] = []
+    for (let round = 0; round < 5; round++) {
+      trip(breaker, now)
+      const openedAt = now
+      while (!breaker.wouldAdmit(now)) breaker.signOfLife(++now)
+      pauses.push(now - openedAt)
+      breaker.succeeded(breaker.admit(now), now)
+      breaker.succeeded(breaker.admit(now), now)
+      now += 1000
+    }
+    assert.deepEqual(pauses.slice(0, 3), [500, 1000, 2000])
+    assert.ok(pauses[4]! >= 2500, pauses.join(' '))
+    now += 10_000
+    trip(breaker, now)
+    breaker.signOfLife(now)
+    assert.equal(breaker.state(now + 500), 'half-open')
+  })
+
   it('closes although more successes are needed than probes may be out', () => {
     const breaker = make({ probes: 1, probeSuccesses: 4 })
     const now = trip(breaker, 0)
@@ -119,6 +181,7 @@ describe('breaker', () => {
 type Step =
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'admit' }
+  | { readonly do: 'show-life' }
   | {
       readonly do: 'settle'
       readonly how: 'succeeded' | 'failed' | 'withdrawn' | 'lost'
@@ -129,6 +192,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(4000) }) },
     { weight: 5, arbitrary: fc.record({ do: fc.constant('admit' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('show-life' as const) }) },
     {
       weight: 5,
       arbitrary: fc.record({
@@ -170,6 +234,7 @@ describe('breaker under random histories', () => {
         for (const step of history) {
           if (step.do === 'wait') now += step.ms
           follow('wait')
+          if (step.do === 'show-life') breaker.signOfLife(now)
           if (step.do === 'admit') {
             const expected = breaker.wouldAdmit(now)
             const ticket = breaker.admit(now)

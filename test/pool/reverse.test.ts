@@ -9,13 +9,18 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { FakeConnection, settled } from '../support/fake-connection.ts'
 import { hints, NotingWaiter, startedPool } from '../support/pool-fixture.ts'
 
-function reversePool(connections = 2, config?: AgentConfig): { pool: ConnectionPool; clock: FakeClock } {
+function reversePool(
+  connections = 2,
+  config?: AgentConfig,
+): { pool: ConnectionPool; clock: FakeClock; notices: string[] } {
   const clock = new FakeClock()
-  const around = { clock, random: seededRandom(1), probe: {} }
+  const notices: string[] = []
+  const probe = { notice: (_level: string, message: string) => notices.push(message) }
+  const around = { clock, random: seededRandom(1), probe }
   const settings = poolSettings({ connections, slowStartMs: 0 })
   const pool = new ConnectionPool({ agent: 'pii', settings, around, config })
   pool.start()
-  return { pool, clock }
+  return { pool, clock, notices }
 }
 
 const reverse = (): FakeConnection => new FakeConnection('unix:agent', { transport: 'reverse' })
@@ -161,6 +166,139 @@ test('an agent that dials in and refuses its configuration is dropped', async ()
   await settled()
   assert.equal(connection.isClosed, true)
   assert.equal(pool.configPushes[0]!.connections.get(connection.id)?.state, 'refused')
+})
+
+const RULES: AgentConfig = { config: { rules: 1 }, version: 'v7' }
+
+/** An agent that announced that it takes configurations, and answers when told to. */
+function configurable(): FakeConnection {
+  const connection = new FakeConnection('unix:agent', {
+    transport: 'reverse',
+    features: { configPush: true },
+  })
+  connection.answersConfig = false
+  return connection
+}
+
+test('an agent that dials in and takes configurations gets no event before it acknowledged its own', async () => {
+  const { pool, notices } = reversePool(1, RULES)
+  const connection = configurable()
+  let isReady = false
+  void pool.whenReady.then(() => {
+    isReady = true
+  })
+  pool.adopt(connection)
+  await settled()
+  assert.equal(pool.lease(hints()), 'unavailable')
+  assert.equal(isReady, false)
+  assert.equal(pool.snapshot().configuring, 1)
+  assert.equal(pool.canAdopt()?.code, 'OVERLOADED')
+  connection.answerConfig()
+  await settled()
+  assert.equal(isReady, true)
+  const leased = pool.lease(hints())
+  assert.ok(typeof leased !== 'string' && leased.id === connection.id)
+  assert.deepEqual(notices, [])
+})
+
+test('an agent that dials in and never acknowledges its configuration is used after five seconds', async () => {
+  const { pool, clock, notices } = reversePool(1, RULES)
+  const connection = configurable()
+  pool.adopt(connection)
+  clock.advance(4999)
+  assert.equal(pool.lease(hints()), 'unavailable')
+  clock.advance(1)
+  assert.notEqual(typeof pool.lease(hints()), 'string')
+  for (let attempt = 0; attempt < 3; attempt++) {
+    connection.answerConfig(new WeirError('TIMEOUT', 'no answer'))
+    await settled()
+    clock.advance(2000)
+    await settled()
+  }
+  assert.equal(connection.configured.length, 3)
+  assert.equal(connection.isClosed, false)
+  assert.equal(notices.filter((notice) => notice.includes('acknowledged none')).length, 1)
+  assert.equal(pool.configPushes[0]!.connections.get(connection.id)?.state, 'failed')
+})
+
+test('an agent that dials in and announces nothing is sent its configuration, and used at once', async () => {
+  const { pool, clock } = reversePool(1, RULES)
+  const connection = reverse()
+  connection.answersConfig = false
+  pool.adopt(connection)
+  assert.equal(connection.configured.length, 1)
+  assert.notEqual(typeof pool.lease(hints()), 'string')
+  clock.advance(60_000)
+  await settled()
+  assert.equal(connection.isClosed, false)
+})
+
+test('a newer run replaces the older one only when it took its configuration', async () => {
+  const { pool, clock } = reversePool(2, RULES)
+  const old = configurable()
+  pool.adopt(old, { instance: 'pod-1', epoch: 1 })
+  old.answerConfig()
+  await settled()
+  const fresh = configurable()
+  assert.equal(pool.adopt(fresh, { instance: 'pod-1', epoch: 2 }), undefined)
+  assert.equal((pool.lease(hints()) as { id: number }).id, old.id)
+  fresh.answerConfig()
+  await settled()
+  assert.equal((pool.lease(hints()) as { id: number }).id, fresh.id)
+  assert.equal(pool.snapshot().retiring, 1)
+  const refusing = configurable()
+  pool.adopt(refusing, { instance: 'pod-1', epoch: 3 })
+  refusing.answerConfig(new WeirError('PERMISSION_DENIED', 'rules must be a list'))
+  await settled()
+  assert.equal(refusing.isClosed, true)
+  clock.advance(0)
+  assert.equal((pool.lease(hints()) as { id: number }).id, fresh.id)
+})
+
+test('a configuration that changed while a connection took the former one follows it', async () => {
+  const { pool } = reversePool(1, RULES)
+  const connection = configurable()
+  pool.adopt(connection)
+  pool.pushConfig({ rules: 2 }, 'v8')
+  connection.answerConfig()
+  await settled()
+  assert.deepEqual(
+    connection.configured.map(({ version }) => version),
+    ['v7', 'v8'],
+  )
+})
+
+test('a connection that ends while it thinks its configuration over leaves nothing behind', async () => {
+  const { pool, clock } = reversePool(1, RULES)
+  const connection = configurable()
+  pool.adopt(connection)
+  connection.transitionTo('closed')
+  connection.answerConfig(new WeirError('CONNECTION_LOST', 'reset'))
+  await settled()
+  assert.equal(clock.timers, 0)
+  assert.equal(pool.snapshot().active, 0)
+  const next = configurable()
+  pool.adopt(next)
+  const drained = pool.drain(clock.now() + 1000)
+  next.answerConfig(new WeirError('CONNECTION_LOST', 'closed'))
+  await drained
+  await settled()
+  assert.equal(next.isClosed, true)
+  assert.equal(clock.timers, 0)
+})
+
+test('a pool that was made smaller while an agent took its configuration keeps no more than it may', async () => {
+  const { pool, clock } = reversePool(2, RULES)
+  const [one, two] = [configurable(), configurable()]
+  pool.adopt(one)
+  pool.adopt(two)
+  pool.resize(1)
+  one.answerConfig()
+  two.answerConfig()
+  await settled()
+  clock.advance(2000)
+  await settled()
+  assert.deepEqual([one.isClosed, two.isClosed], [false, true])
 })
 
 test('an agent that we dial cannot dial in under the same name', async () => {

@@ -16,11 +16,11 @@ import { requestHeaders } from '../support/sample-events.ts'
 import { policy } from './harness.ts'
 
 /**
- * Measured with Node 20: 1,432 bytes for a request of one event past one agent (scope, promise, run, draft, call,
+ * Measured with Node 20: 1,464 bytes for a request of one event past one agent (scope, promise, run, draft, call,
  * verdict), 553 for each further agent. The smallest array takes 32 bytes more, the smallest closure 64. Who makes a record
  * larger raises the figure knowingly, by 8 bytes a field.
  */
-const MAX_BYTES = 1460
+const MAX_BYTES = 1490
 const MAX_BYTES_PER_FURTHER_AGENT = 580
 
 /** A connection that notes nothing: only what the path itself builds is counted. */

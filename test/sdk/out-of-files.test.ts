@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
+import { frame } from '../transport/support/raw-peer.ts'
 
 /* A process that has no file descriptor left cannot accept: the error comes back at once, again and again. */
 
@@ -41,6 +42,23 @@ function busyMs(pid: number): number {
   return ((Number(facts[11]) + Number(facts[12])) * 1000) / TICKS
 }
 
+const HELLO = frame(0x01, { supported_versions: [2], proxy_id: 'p', proxy_version: '1', config: null })
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
+
+/** Whether a new caller is answered; one that comes before the others are gone may be hung up on. */
+async function answers(where: NetConnectOpts, greeting: Buffer): Promise<boolean> {
+  const socket = connect(where)
+  const isAnswered = await new Promise<boolean>((resolve) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => resolve(true))
+      .once('close', () => resolve(false))
+    socket.write(greeting)
+  })
+  socket.destroy()
+  return isAnswered
+}
+
 for (const kind of ['uds', 'grpc'] as const) {
   test(`${kind}: a listener that has no file descriptor left neither spins nor ends, and serves again`, async (t) => {
     const path = join(await temporaryFolder(t), 'a.sock')
@@ -62,32 +80,9 @@ for (const kind of ['uds', 'grpc'] as const) {
     const before = busyMs(child.pid!)
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS))
     const busy = busyMs(child.pid!) - before
-    assert.ok(busy < WATCHED_MS / 2, `it worked ${busy} of ${WATCHED_MS} ms while nothing could be done`)
+    assert.ok(busy < WATCHED_MS / 4, `it worked ${busy} of ${WATCHED_MS} ms while nothing could be done`)
     assert.equal(child.exitCode, null)
     for (const socket of callers) socket.destroy()
-    let answered = 0
-    let again: Socket | undefined
-    t.after(() => again?.destroy())
-    /* Its descriptors come back one by one: a caller that is turned away calls again. */
-    const call = (): void => {
-      again = connect(where)
-        .on('error', () => {})
-        .on('data', (bytes: Buffer) => {
-          answered += bytes.length
-        })
-      again.write(kind === 'uds' ? handshake() : 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
-    }
-    await eventually('the next caller is served', () => {
-      if (answered === 0 && (again === undefined || again.destroyed)) call()
-      return answered > 0
-    })
+    await eventually('the next caller is served', () => answers(where, kind === 'uds' ? HELLO : PREFACE))
   })
-}
-
-function handshake(): Buffer {
-  const hello = JSON.stringify({ supported_versions: [2], proxy_id: 'p', proxy_version: '1', config: null })
-  const head = Buffer.alloc(5)
-  head.writeUInt32BE(hello.length + 1)
-  head[4] = 1
-  return Buffer.concat([head, Buffer.from(hello)])
 }

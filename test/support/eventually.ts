@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits until `condition` holds; fails with `what` after `timeoutMs`. For states no event announces. */
+/** Waits until `condition` holds; fails with `what` after `timeoutMs`, long for a busy machine. For states no event announces. */
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 5000,
+  timeoutMs = 15_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await condition())) {

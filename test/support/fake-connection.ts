@@ -50,6 +50,8 @@ export class FakeConnection implements Connection {
   readonly sent: AgentEvent[] = []
   readonly cancelled: { readonly correlationId: string; readonly reason: CancelReason }[] = []
   readonly configured: { readonly config: unknown; readonly version: string | undefined }[] = []
+  /** Whether `configure` is answered at once; else by {@link answerConfig}. */
+  answersConfig = true
   /** Rejects the next configure with this. */
   refusesConfig: WeirError | undefined
   #observer: ConnectionObserver | undefined
@@ -108,6 +110,10 @@ export class FakeConnection implements Connection {
     this.configured.push({ config, version })
     const refusal = this.refusesConfig
     this.refusesConfig = undefined
+    if (!this.answersConfig)
+      return new Promise((resolve, reject) => {
+        this.answerConfig = (error) => (error === undefined ? resolve() : reject(error))
+      })
     return refusal === undefined ? Promise.resolve() : Promise.reject(refusal)
   }
 
@@ -128,6 +134,9 @@ export class FakeConnection implements Connection {
   }
 
   /* What the agent and the network do. */
+
+  /** Acknowledges the configuration under way, or fails it. */
+  answerConfig: (error?: WeirError) => void = () => undefined
 
   transitionTo(state: FakeTransition): void {
     switch (state) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CorrelationIds, slotOf } from '../../src/core/correlation-id.ts'
-import { PendingTable } from '../../src/transport/proxy-end/pending-table.ts'
+import { eventsWaiting, PendingTable } from '../../src/transport/proxy-end/pending-table.ts'
 import { Asked, failureOf } from '../conformance/support/observed.ts'
 
 /** What the table must do, said as plainly as possible: per id, a queue in which abandoned events keep a mark. */
@@ -65,6 +65,7 @@ test('the pending table answers like a map of queues, whatever ids collide', () 
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const table = new PendingTable()
       const model = new Model()
+      const elsewhere = eventsWaiting()
       for (const [kind, index] of steps) {
         const id = pool[index]!
         if (kind === 'insert') {
@@ -87,9 +88,11 @@ test('the pending table answers like a map of queues, whatever ids collide', () 
           }
         }
         assert.equal(table.size, model.waiting.length)
+        assert.equal(eventsWaiting() - elsewhere, table.size)
       }
       assert.deepEqual(new Set(table.drain()), new Set(model.waiting))
       assert.equal(table.size, 0)
+      assert.equal(eventsWaiting(), elsewhere)
     }),
     { numRuns: 400 },
   )

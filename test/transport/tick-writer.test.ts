@@ -47,6 +47,23 @@ test('what is appended in one tick leaves in one write, and nothing in an idle t
   assert.equal(channel.writes.length, 0)
 })
 
+test('patient frames of several ticks of one turn leave in one write, and an impatient one does not delay', async () => {
+  const [patient, impatient] = [new SlowChannel(), new SlowChannel()]
+  const writer = new TickWriter(patient, { onDrained() {} })
+  const other = new TickWriter(impatient, { onDrained() {} })
+  writer.open(true)
+  append(writer, 'one ')
+  append(other, 'now')
+  await Promise.resolve()
+  await Promise.resolve()
+  assert.equal(impatient.take(), 'now')
+  assert.equal(patient.writes.length, 0)
+  append(writer, 'two')
+  await turn()
+  assert.equal(patient.take(), 'one two')
+  assert.equal(patient.writes.length, 0)
+})
+
 test('bytes that were not taken are never overwritten, however many ticks pass', async () => {
   const channel = new SlowChannel()
   const writer = new TickWriter(channel, { onDrained() {} })

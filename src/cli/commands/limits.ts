@@ -54,7 +54,7 @@ async function printLimits(agent: string | undefined, options: LimitsOptions): P
           ['RATE', (limit) => `${limit.ratePerSecond}/s`],
           ['BURST', (limit) => limit.burst],
           ['PER', (limit) => limit.cost],
-          ['LEFT', (limit) => limit.remaining ?? 'per key'],
+          ['LEFT', (limit) => limit.remaining ?? (limit.key === 'agent' ? 'unknown' : 'per key')],
           ['KEYS', (limit) => limit.keys],
           ['DENIED', (limit) => limit.denials],
           ['SHADOW', (limit) => limit.shadowDenials],

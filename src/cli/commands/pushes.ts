@@ -91,6 +91,7 @@ function pushTable(pushes: readonly PushView[]): string {
   return table(pushes, [
     ['AGENT', (push) => push.agent],
     ['PUSH', (push) => push.id],
+    ['VERSION', (push) => push.version],
     ['AT', (push) => push.at],
     ['STATE', (push) => push.state],
     ['CONNECTIONS', (push) => summary(push)],

@@ -79,6 +79,11 @@ function connectionsOf(agent: AgentView): string {
   return `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`
 }
 
+function bypassText({ bypasses }: AgentView): string {
+  const reasons = Object.entries(bypasses).sort(([, one], [, other]) => other - one)
+  return reasons.length === 0 ? 'never' : reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
+}
+
 function agentText(agent: AgentView): string {
   const lines: [string, string][] = [
     ['agent', agent.name],
@@ -94,6 +99,7 @@ function agentText(agent: AgentView): string {
     ['latency', `${agent.latencyMs.toFixed(2)} ms, queue ${agent.queueMs.toFixed(2)} ms`],
     ['breaker', `${agent.breaker}, ${agent.ejections} ejections of connections`],
     ['on failure', agent.onFailure],
+    ['bypassed', bypassText(agent)],
     ['sessions', String(agent.sessions)],
   ]
   return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')

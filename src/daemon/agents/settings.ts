@@ -20,6 +20,7 @@ export function poolSettingsOf(agent: AgentConfig): PoolSettings {
     maxEjectedShare: agent.maxEjectedShare,
     slowStartMs: agent.slowStartMs,
     heartbeatMs: agent.heartbeatMs,
+    health: { stallMs: agent.stallMs },
     breaker: agent.breaker,
     sessions: { ...agent.sessions, isStored: true },
   })

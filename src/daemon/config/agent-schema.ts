@@ -224,6 +224,10 @@ export const sharedShape = {
     10_000,
     'A connection that is silent for this long is pinged; two missed pings end it. Default 10,000.',
   ).optional(),
+  stallMs: durationMs(
+    10_000,
+    'A connection with events waiting and not one reply for this long is left alone until it answers. Default: 10,000, or twice what timeoutMs may be stretched to.',
+  ).optional(),
   maxConnectionAgeMs: durationMs(
     3_600_000,
     'Age at which a connection is replaced by a new one. Default: never.',

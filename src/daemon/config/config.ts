@@ -1,8 +1,10 @@
 import type { BackoffOptions } from '../../core/backoff.ts'
 import type { EventKind } from '../../core/event.ts'
-import type { HttpFrontendOptions, SessionKeySource } from '../../frontend/http/options.ts'
+import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
+import type { SessionKeySource } from '../../frontend/session-key.ts'
 import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
 import type { AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
+import type { LoadTargets } from '../../policy/limits/load-pressure.ts'
 import type { StrategyName } from '../../policy/picker.ts'
 import type { StoreFailurePolicy } from '../../proxy/limits/leased-buckets.ts'
 import type { LimitRule } from '../../proxy/limits/limit-rule.ts'
@@ -25,7 +27,7 @@ export interface Config {
   readonly drainDelayMs: number
   readonly maxOpenRequests: number
   /** Undefined: measured load limits nothing. */
-  readonly overload: AdaptiveLimitOptions | undefined
+  readonly overload: OverloadConfig | undefined
   readonly sessionKey: SessionKeySource | undefined
   readonly log: LogConfig
 }
@@ -53,6 +55,13 @@ export interface StorageConfig {
   /** Rate-limit buckets in memory. */
   readonly maxBuckets: number
   readonly onFailure: StoreFailurePolicy
+  /** Whether slices of checkpoints follow the measured load. */
+  readonly batches: 'adaptive' | 'fixed'
+}
+
+/** Requests at agents, and the load that they are limited by. */
+export interface OverloadConfig extends AdaptiveLimitOptions {
+  readonly targets: LoadTargets
 }
 
 export interface LogConfig {
@@ -109,6 +118,7 @@ export interface AgentConfig {
   readonly sessions: { readonly idleTtlMs: number; readonly maxSessions: number }
   readonly slowStartMs: number
   readonly heartbeatMs: number
+  readonly stallMs: number
   /** Infinity: never replaced for its age. */
   readonly maxConnectionAgeMs: number
   /** Infinity: never replaced for its use. */

@@ -1,4 +1,4 @@
-import { count, durationMs, flag, list, section, text } from './fields.ts'
+import { count, durationMs, flag, list, number, section, text } from './fields.ts'
 
 const upstream = section(
   {
@@ -60,6 +60,21 @@ export const httpSchema = section(
       'Time for a complete request head; then 408. Default 10,000.',
     ).optional(),
     bodyIdleTimeoutMs: durationMs(30_000, 'Time without progress of a body. Default 30,000.').optional(),
+    bodyTimeoutMs: number(
+      0,
+      2_147_483_647,
+      30_000,
+      'Time to send a request body; then 408. Each bodyMinBytesPerSecond received add a second. 0: no bound. Default 30,000.',
+    ).optional(),
+    bodyMinBytesPerSecond: count(
+      0,
+      1_073_741_824,
+      500,
+      'Bytes per second below which a request body counts as dripping; 0: none do. Default 500.',
+    ).optional(),
+    forwardCorrelationId: flag(
+      'Whether upstreams are told the correlation id, as x-weir-correlation-id. Default true.',
+    ).optional(),
     keepAlive: flag('Whether client connections outlive one request. Default true.').optional(),
     keepAliveTimeoutMs: durationMs(60_000, 'Time a client connection may idle. Default 60,000.').optional(),
     upstream: upstream.optional(),

@@ -91,14 +91,16 @@ export function resolveConfig(
 
   function agentConfig(name: string, agent: AgentInput): AgentConfig {
     const shared = input.defaults ?? {}
+    const timeoutMs = agent.timeoutMs ?? shared.timeoutMs ?? 1000
+    const maxTimeoutMultiplier = agent.maxTimeoutMultiplier ?? shared.maxTimeoutMultiplier ?? 2
     return {
       name,
       origin: origin(name, agent),
       events: (agent.events ?? shared.events ?? ['request-headers']).map((event) => EVENT_KIND[event]),
       connections: agent.connections ?? shared.connections ?? 4,
       balance: agent.balance ?? shared.balance ?? 'round-robin',
-      timeoutMs: agent.timeoutMs ?? shared.timeoutMs ?? 1000,
-      maxTimeoutMultiplier: agent.maxTimeoutMultiplier ?? shared.maxTimeoutMultiplier ?? 2,
+      timeoutMs,
+      maxTimeoutMultiplier,
       connectTimeoutMs: agent.connectTimeoutMs ?? shared.connectTimeoutMs ?? 5000,
       onFailure: agent.onFailure ?? shared.onFailure ?? 'closed',
       onPause: agent.onPause ?? shared.onPause ?? 'closed',
@@ -116,6 +118,9 @@ export function resolveConfig(
       },
       slowStartMs: agent.slowStartMs ?? shared.slowStartMs ?? 10_000,
       heartbeatMs: agent.heartbeatMs ?? shared.heartbeatMs ?? 10_000,
+      /* An agent that may take a minute for each event is not stuck after ten seconds. */
+      stallMs:
+        agent.stallMs ?? shared.stallMs ?? Math.max(LEAST_STALL_MS, 2 * timeoutMs * maxTimeoutMultiplier),
       maxConnectionAgeMs: agent.maxConnectionAgeMs ?? shared.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
       maxConnectionUses: agent.maxConnectionUses ?? shared.maxConnectionUses ?? Number.POSITIVE_INFINITY,
       maxEjectedShare: agent.maxEjectedShare ?? shared.maxEjectedShare ?? 0.5,
@@ -147,6 +152,7 @@ export function resolveConfig(
       path: resolve(folder, input.storage?.path ?? 'weir.db'),
       maxBuckets: input.storage?.maxBuckets ?? 100_000,
       onFailure: input.storage?.onFailure ?? 'memory-only',
+      batches: input.storage?.batches ?? 'adaptive',
     },
     agents: Object.entries(input.agents ?? {}).map(([name, agent]) => agentConfig(name, agent)),
     routes: (input.routes ?? []).map(routeConfig),
@@ -159,6 +165,9 @@ export function resolveConfig(
     files,
   })
 }
+
+/** What a stall is for agents of ordinary timeouts, milliseconds. */
+const LEAST_STALL_MS = 10_000
 
 function routeConfig(route: NonNullable<ConfigInput['routes']>[number]): RouteConfig {
   return {

@@ -1,14 +1,14 @@
 import type { AgentState, AgentView, ConnectionView } from '../../admin/views.ts'
 import type { PoolSnapshot } from '../../pool/pool-snapshot.ts'
 import type { Ban } from '../../proxy/limits/ban-book.ts'
+import type { AgentNote } from '../agents/agent-notes.ts'
 import type { AgentEntry } from '../agents/agent-set.ts'
 import { formatEndpoint } from '../config/addresses.ts'
 
 /** What stands between an agent and its events, beside its pool. */
 export interface AgentFacts {
   readonly ban: Ban | undefined
-  /** Why the last dial failed; undefined: none did since the last connection. */
-  readonly dialFailure: string | undefined
+  readonly note: AgentNote
 }
 
 export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
@@ -37,6 +37,7 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     latencyMs: snapshot.latencyMs,
     queueMs: snapshot.queueMsAverage,
     sessions: snapshot.sessions,
+    bypasses: { ...facts.note.bypasses },
   }
 }
 
@@ -49,16 +50,16 @@ function softwareOf({ connections }: PoolSnapshot): string {
 function standing(
   { isDrained, config }: AgentEntry,
   snapshot: PoolSnapshot,
-  { ban, dialFailure }: AgentFacts,
+  { ban, note }: AgentFacts,
 ): { readonly state: AgentState; readonly reason: string } {
-  const usable = snapshot.active - snapshot.retiring
+  const usable = snapshot.active - snapshot.retiring - snapshot.configuring
   if (isDrained || snapshot.state === 'draining')
     return {
       state: 'draining',
       reason: `taken out of service; weir undrain ${config.name} puts it back`,
     }
   if (ban !== undefined) return { state: 'banned', reason: banReason(ban) }
-  if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, dialFailure) }
+  if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure) }
   if (snapshot.breaker === 'open')
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
   if (snapshot.paused >= usable)

@@ -21,14 +21,14 @@ export function systemOperations(
   metrics: Metrics,
   reload: Operations['reload'],
 ): Operations {
-  const { agents, storage, clock, dialFailures } = system
+  const { agents, storage, clock, notes } = system
   const { bans } = storage.limiter
   const startedAt = clock.now()
   const entries = () => [...agents.entries.values()]
   const agentViews = (): AgentView[] =>
     entries().map((entry) => {
       const { name } = entry.config
-      return agentView(entry, { ban: bans.find(name), dialFailure: dialFailures.of(name) })
+      return agentView(entry, { ban: bans.find(name), note: notes.of(name) })
     })
 
   const ownReadiness = (): readonly ReadinessCheck[] => [

@@ -3,6 +3,7 @@ import type { PushedConnectionView, PushState, PushView } from '../../admin/view
 import { WeirError } from '../../core/errors.ts'
 import type { ConfigPush, ConfigPushEntry } from '../../pool/config-push.ts'
 import type { AgentEntry } from '../agents/agent-set.ts'
+import { configVersion } from '../agents/config-version.ts'
 import type { WeirSystem } from '../system.ts'
 
 /** The state of a whole push is that of its connection which stands first here. */
@@ -51,7 +52,8 @@ export function pushOperations(system: WeirSystem): Pick<Operations, 'pushes' | 
 }
 
 function begin(entry: AgentEntry): PushView {
-  return pushView(entry, entry.pool.pushConfig(entry.config.config))
+  const { config } = entry.config
+  return pushView(entry, entry.pool.pushConfig(config, configVersion(config)))
 }
 
 /** Why an agent cannot be pushed to at all. */
@@ -84,6 +86,7 @@ function pushView({ config, pool }: AgentEntry, push: ConfigPush): PushView {
   return {
     agent: config.name,
     id: push.id,
+    version: push.version ?? '',
     at: new Date(push.startedAtMs).toISOString(),
     state: GRAVITY.find((state) => connections.some((one) => one.state === state)) ?? 'acknowledged',
     connections,

@@ -5,13 +5,15 @@ import type { HeaderOp } from '../../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../../core/timer-wheel.ts'
 import type { RequestFactsIn, RequestScope } from '../../proxy/request-scope.ts'
 import type { Verdict } from '../../proxy/verdict.ts'
+import { sessionKeyOf } from '../session-key.ts'
 import { type Answer, answerOf, answerOfError } from './answer.ts'
 import type { ClientRequest, ClientResponse, Peer, ResponseOwner } from './client-message.ts'
 import { BYPASS_HEADER, CORRELATION_HEADER } from './field-names.ts'
-import { addForwarding, clientAddress, sessionKeyOf } from './forwarding.ts'
+import { addForwarding, clientAddress } from './forwarding.ts'
 import type { Front, LiveRoute } from './front.ts'
 import { applyOps, findField, type OpObserver, removeField, setField } from './header-list.ts'
 import { linger } from './lingering.ts'
+import type { HttpFrontendSettings } from './options.ts'
 import { Outcome } from './outcome.ts'
 import { requestHeadersEvent } from './request-event.ts'
 import { RequestSide } from './request-side.ts'
@@ -210,6 +212,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
     if (this.#offer !== undefined && chain.wants('websocket-frame')) {
       removeField(this.fields, 'sec-websocket-extensions')
     }
+    if (this.settings.forwardCorrelationId) this.fields.push(CORRELATION_HEADER, this.scope.correlationId)
     const call = new UpstreamCall(this)
     this.#call = call
     const upgrade = this.#offer === undefined ? null : 'websocket'
@@ -355,6 +358,14 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
     else socket.resetAndDestroy()
   }
 
+  get settings(): HttpFrontendSettings {
+    return this.#front.settings
+  }
+
+  now(): number {
+    return this.#front.clock.now()
+  }
+
   noteProgress(): void {
     this.#progressAt = this.#front.clock.now()
   }
@@ -363,7 +374,8 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
   watchProgress(): void {
     if (this.wheelSlot !== NOT_ARMED || this.#state === 'closed') return
     this.noteProgress()
-    this.#front.wheel.arm(this, this.#progressAt + this.#front.settings.bodyIdleTimeoutMs)
+    const idleAt = this.#progressAt + this.#front.settings.bodyIdleTimeoutMs
+    this.#front.wheel.arm(this, Math.min(idleAt, this.#requestSide.dueAt))
   }
 
   onDeadline(): void {
@@ -373,13 +385,16 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
     const unsent = this.#responseSide.unsentBytes
     if (!isWaiting || unsent !== this.#unsentBytes) this.#progressAt = now
     this.#unsentBytes = unsent
-    const due = this.#progressAt + settings.bodyIdleTimeoutMs
+    const bodyDueAt = this.#requestSide.dueAt
+    const due = Math.min(this.#progressAt + settings.bodyIdleTimeoutMs, bodyDueAt)
     if (due > now) {
       wheel.arm(this, due)
       return
     }
+    const what =
+      bodyDueAt <= now ? 'sends its body too slowly' : `did nothing for ${settings.bodyIdleTimeoutMs} ms`
     this.response.shouldKeepAlive = false
-    this.fail(new WeirError('TIMEOUT', `the client did nothing for ${settings.bodyIdleTimeoutMs} ms`), 408)
+    this.fail(new WeirError('TIMEOUT', `the client ${what}`), 408)
   }
 
   responseDrained(): void {
@@ -402,6 +417,8 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
     this.#responseSide.stop()
     this.#call?.abort()
     this.route.target.release()
+    /* The upstream answered before the client had sent all: nobody watches the rest of the body any more. */
+    if (wasAnswered && this.#tunnel === undefined) linger(this.request, this.#front)
     this.outcome.close(this, this.#front, {
       path: this.#target.path,
       status:

@@ -1,8 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
 import type { Peer } from './client-message.ts'
-import { findField } from './header-list.ts'
-import type { SessionKeySource } from './options.ts'
 import type { RequestShape } from './request-shape.ts'
 
 /** The proxies whose x-forwarded-* headers are believed. */
@@ -78,31 +76,4 @@ export function addForwarding(
 
 function dropForwarded(fields: string[]): void {
   for (let at = fields.length - 2; at >= 0; at -= 2) if (fields[at] === 'forwarded') fields.splice(at, 2)
-}
-
-/** The session a request belongs to; undefined when it has none. */
-export function sessionKeyOf(
-  source: SessionKeySource,
-  fields: readonly string[],
-  address: string,
-): string | undefined {
-  switch (source.from) {
-    case 'client-address':
-      return address
-    case 'header':
-      return findField(fields, source.name.toLowerCase())
-    case 'cookie':
-      return cookieOf(fields, source.name)
-  }
-}
-
-function cookieOf(fields: readonly string[], name: string): string | undefined {
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at] !== 'cookie') continue
-    for (const pair of fields[at + 1]!.split(';')) {
-      const equals = pair.indexOf('=')
-      if (equals >= 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim()
-    }
-  }
-  return undefined
 }

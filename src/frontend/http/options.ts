@@ -1,17 +1,12 @@
 import { WeirError } from '../../core/errors.ts'
 import { isFieldName } from '../../core/header-field.ts'
+import type { SessionKeySource } from '../session-key.ts'
 
 /** Where the front end listens. Port 0 takes any free port. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   /** A Unix socket. */
   | { readonly path: string }
-
-/** What names the session of a request, for agents that are chosen by session. */
-export type SessionKeySource =
-  | { readonly from: 'header'; readonly name: string }
-  | { readonly from: 'cookie'; readonly name: string }
-  | { readonly from: 'client-address' }
 
 export interface UpstreamOptions {
   /** Milliseconds to make a connection; then 504. Default 5000. */
@@ -45,6 +40,15 @@ export interface HttpFrontendOptions {
   readonly headersTimeoutMs?: number
   /** Time without progress while we wait for the client to send or take a body. Default 30,000. */
   readonly bodyIdleTimeoutMs?: number
+  /**
+   * Time a client has to send a request body, however steadily it drips; then 408. Each `bodyMinBytesPerSecond` received
+   * add a second; time in which we stopped reading does not count. 0: no bound. Default 30,000.
+   */
+  readonly bodyTimeoutMs?: number
+  /** Bytes per second below which a body counts as dripping. 0: `bodyTimeoutMs` is for the whole body. Default 500. */
+  readonly bodyMinBytesPerSecond?: number
+  /** Whether upstreams are told the correlation id, as x-weir-correlation-id. Default true. */
+  readonly forwardCorrelationId?: boolean
   /** Whether client connections outlive one request. Default true. */
   readonly keepAlive?: boolean
   /** Time a client connection may idle between requests. Default 60,000. */
@@ -70,6 +74,9 @@ export interface HttpFrontendSettings {
   readonly maxHeaderBytes: number
   readonly headersTimeoutMs: number
   readonly bodyIdleTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly bodyMinBytesPerSecond: number
+  readonly forwardCorrelationId: boolean
   readonly keepAlive: boolean
   readonly keepAliveTimeoutMs: number
   readonly trustedProxies: readonly string[]
@@ -85,6 +92,9 @@ export const DEFAULT_SETTINGS: HttpFrontendSettings = Object.freeze({
   maxHeaderBytes: 64 * 1024,
   headersTimeoutMs: 10_000,
   bodyIdleTimeoutMs: 30_000,
+  bodyTimeoutMs: 30_000,
+  bodyMinBytesPerSecond: 500,
+  forwardCorrelationId: true,
   keepAlive: true,
   keepAliveTimeoutMs: 60_000,
   trustedProxies: Object.freeze([]) as readonly string[],
@@ -123,10 +133,13 @@ export function completeOptions(options: HttpFrontendOptions): HttpFrontendSetti
   return Object.freeze(settings)
 }
 
+/** Numbers whose 0 means that there is no bound. */
+const MAY_BE_ZERO: ReadonlySet<string> = new Set(['maxConnections', 'bodyTimeoutMs', 'bodyMinBytesPerSecond'])
+
 function checkNumbers(where: string, group: object): void {
   for (const [name, value] of Object.entries(group)) {
     if (typeof value !== 'number') continue
-    const least = name === 'maxConnections' ? 0 : 1
+    const least = MAY_BE_ZERO.has(name) ? 0 : 1
     if (!Number.isSafeInteger(value) || value < least) {
       throw new WeirError(
         'INVALID_ARGUMENT',

@@ -26,6 +26,12 @@ export class RequestSide implements GateOwner, BodySource {
   #body: UpstreamBody | undefined
   #isOver = false
   #isComplete = false
+  /** When the body began to be awaited. */
+  #startedAt = 0
+  /** When we stopped reading; undefined while we read. */
+  #heldAt: number | undefined
+  /** Time in which we did not read, milliseconds. */
+  #heldMs = 0
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange
@@ -35,6 +41,14 @@ export class RequestSide implements GateOwner, BodySource {
   /** The client has more to send, and nobody but the client holds it up. */
   get isWaitingForClient(): boolean {
     return !this.#isComplete && !this.#isOver && !this.#request.isPaused()
+  }
+
+  /** When a client as slow as this one has run out of time; `Infinity`: it cannot. */
+  get dueAt(): number {
+    const { bodyTimeoutMs, bodyMinBytesPerSecond } = this.#exchange.settings
+    if (bodyTimeoutMs === 0 || this.#isComplete || this.#isOver || this.#heldAt !== undefined) return Infinity
+    const earnedMs = bodyMinBytesPerSecond === 0 ? 0 : (this.receivedBytes * 1000) / bodyMinBytesPerSecond
+    return this.#startedAt + this.#heldMs + bodyTimeoutMs + earnedMs
   }
 
   /** The agents let the head pass. */
@@ -61,6 +75,7 @@ export class RequestSide implements GateOwner, BodySource {
       this.#body = new UpstreamBody(this)
       exchange.callUpstream(this.#body)
     }
+    this.#startedAt = exchange.now()
     exchange.continueBody()
     this.#request.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#request.on('end', () => this.#onEnd())
@@ -78,7 +93,7 @@ export class RequestSide implements GateOwner, BodySource {
   bodyWanted(): void {
     if (this.#isOver) return
     if (this.#gate !== undefined) this.#gate.writable()
-    else if (this.#request.isPaused()) this.#request.resume()
+    else if (this.#request.isPaused()) this.#read()
   }
 
   /** The upstream answered without reading to the end, or failed. */
@@ -138,7 +153,7 @@ export class RequestSide implements GateOwner, BodySource {
   }
 
   gateHungry(): void {
-    this.#request.resume()
+    this.#read()
   }
 
   #onData(chunk: Buffer): void {
@@ -147,8 +162,19 @@ export class RequestSide implements GateOwner, BodySource {
     if (this.#isOver) return
     if (this.#parts !== undefined && this.#gate === undefined) this.#parts.push(chunk)
     else if (this.#gate !== undefined) {
-      if (!this.#gate.push(chunk)) this.#request.pause()
-    } else if (!this.#body!.push(chunk)) this.#request.pause()
+      if (!this.#gate.push(chunk)) this.#hold()
+    } else if (!this.#body!.push(chunk)) this.#hold()
+  }
+
+  #hold(): void {
+    this.#heldAt ??= this.#exchange.now()
+    this.#request.pause()
+  }
+
+  #read(): void {
+    if (this.#heldAt !== undefined) this.#heldMs += this.#exchange.now() - this.#heldAt
+    this.#heldAt = undefined
+    this.#request.resume()
   }
 
   #onEnd(): void {

@@ -15,6 +15,11 @@ export interface BreakerOptions {
   readonly openMs?: number
   /** Ceiling of the growing pause, milliseconds. Default 60,000. */
   readonly maxOpenMs?: number
+  /**
+   * Least pause, milliseconds, of an agent that shows signs of life; doubles with every opening until the breaker stayed
+   * closed for twice `openMs`. Default 500; `openMs` or more: signs of life change nothing.
+   */
+  readonly leastOpenMs?: number
   /** Probes out at once while half-open. Default 2. */
   readonly probes?: number
   /** Probes in a row that must succeed to close it. May exceed `probes`. Default 2. */
@@ -22,6 +27,9 @@ export interface BreakerOptions {
   /** Milliseconds after which a probe that was never settled gives its place back. Default 30,000. */
   readonly probeTimeoutMs?: number
 }
+
+/** By then the least pause is longer than any other. */
+const MAX_DOUBLINGS = 20
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
@@ -35,6 +43,10 @@ export const REFUSED: BreakerTicket = 0
  *     closed --5 failures in a row, or half of >= 20 in 10 s--> open --pause--> half-open
  *     half-open --2 probes succeed--> closed         half-open --a probe fails--> open, longer pause
  *
+ * A sign of life (a fresh connection, a pong, a late reply) ends the pause early, not before `leastOpenMs`. That least
+ * pause doubles with every opening, so an agent that shows life and goes on failing gains a few trials at the start of
+ * its outage and none later.
+ *
  * Every admitted event is settled once, by `succeeded`, `failed` or `withdrawn`, with the ticket it was admitted
  * with. A settlement from an earlier period says nothing about the present one and is ignored: events that time
  * out long after the breaker opened do not reopen it.
@@ -46,6 +58,8 @@ export class Breaker {
   readonly #consecutiveFailures: number
   readonly #failureShare: number
   readonly #minimumVolume: number
+  readonly #openMs: number
+  readonly #leastOpenMs: number
   readonly #probes: number
   readonly #probeSuccesses: number
   readonly #probeTimeoutMs: number
@@ -57,6 +71,11 @@ export class Breaker {
   #ticket: BreakerTicket = 1
   #failuresInRow = 0
   #openUntil = 0
+  /** When a sign of life may end the present pause. */
+  #leastUntil = 0
+  /** Openings since the breaker last stayed closed. */
+  #openings = 0
+  #closedAt = Number.NEGATIVE_INFINITY
   #probesOut = 0
   #probesSucceeded = 0
   /** When a probe was last admitted or settled. */
@@ -64,6 +83,8 @@ export class Breaker {
 
   constructor(random: Random, options: BreakerOptions = {}) {
     const openMs = options.openMs ?? 5000
+    this.#openMs = openMs
+    this.#leastOpenMs = options.leastOpenMs ?? 500
     this.#consecutiveFailures = options.consecutiveFailures ?? 5
     this.#failureShare = options.failureShare ?? 0.5
     this.#minimumVolume = options.minimumVolume ?? 20
@@ -139,6 +160,16 @@ export class Breaker {
     if (ticket === this.#ticket && this.#state === 'half-open') this.#giveBack(now)
   }
 
+  /** Refuses events, whatever the time: its pause may be over, and nobody looked since. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** The agent may be back: its pause ends as soon as the least one is over. */
+  signOfLife(now: number): void {
+    if (this.#state === 'open') this.#openUntil = Math.min(this.#openUntil, Math.max(now, this.#leastUntil))
+  }
+
   /** Closes it by hand and forgets the past. */
   reset(now: number): void {
     this.#close(now)
@@ -157,12 +188,15 @@ export class Breaker {
   }
 
   #open(now: number): void {
+    if (this.#state === 'closed' && now - this.#closedAt >= 2 * this.#openMs) this.#openings = 0
     this.#openUntil = now + this.#pauses.next()
+    this.#leastUntil = now + this.#leastOpenMs * 2 ** Math.min(this.#openings++, MAX_DOUBLINGS)
     this.#enter('open', now)
   }
 
   #close(now: number): void {
     this.#pauses.reset()
+    this.#closedAt = now
     this.#enter('closed', now)
   }
 

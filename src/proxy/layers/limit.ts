@@ -1,7 +1,7 @@
 import { WeirError } from '../../core/errors.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED, type Step } from '../layer.ts'
-import type { LimitGate, LimitRequest, LimitVerdict } from '../limits/limit-gate.ts'
+import type { LimitGate, LimitVerdict } from '../limits/limit-gate.ts'
 
 /**
  * Bans and rate limits, asked before anything is queued or sent. Ends of requests are always let through. Tokens of
@@ -12,7 +12,7 @@ export function limitLayer(limits: LimitGate): Layer {
     name: 'limit',
     enter(call: AgentCall) {
       if (call.event.kind === 'request-complete') return PROCEED
-      const verdict = limits.check(requestOf(call))
+      const verdict = limits.check(call)
       if (!(verdict instanceof Promise)) return apply(call, verdict)
       void verdict.then(
         (late) => {
@@ -24,33 +24,29 @@ export function limitLayer(limits: LimitGate): Layer {
       return HELD
     },
     leave(call: AgentCall) {
-      if (!call.hasTokens) return
-      call.hasTokens = false
-      if (call.error !== null && !call.error.sent) limits.refund(requestOf(call))
+      const { limitReceipt } = call
+      if (limitReceipt === null) return
+      call.limitReceipt = null
+      if (call.error !== null && !call.error.sent) limits.refund(call, limitReceipt)
     },
   }
 
   /** The call ended while its tokens were being fetched. */
   function giveBack(call: AgentCall, verdict: LimitVerdict): void {
-    if (verdict.allowed) limits.refund(requestOf(call))
-  }
-}
-
-function requestOf({ policy, scope, event }: AgentCall): LimitRequest {
-  return {
-    agent: policy.name,
-    facts: scope.facts,
-    routeName: scope.chain.name,
-    bytes: 'data' in event ? event.data.length : 0,
+    const receipt = verdict.allowed ? verdict : verdict.taken
+    if (receipt !== undefined) limits.refund(call, receipt)
   }
 }
 
 function apply(call: AgentCall, verdict: LimitVerdict): Step {
   if (verdict.allowed) {
-    call.hasTokens = true
+    call.limitReceipt = verdict
     return PROCEED
   }
-  if (verdict.shadow) return PROCEED
+  if (verdict.shadow) {
+    call.limitReceipt = verdict.taken ?? null
+    return PROCEED
+  }
   const { retryAfterMs, rule, limit, ratePerSecond, remaining, resetMs } = verdict
   const because = verdict.reason === undefined ? '' : `: ${verdict.reason}`
   const what = verdict.code === 'BANNED' ? 'is banned' : 'is over its rate limit'

@@ -7,7 +7,7 @@ import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
 import { askForReturn, askForUse } from './lease-terms.ts'
 import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
-import { ALLOWED, type LimitDenied, type LimitVerdict } from './limit-gate.ts'
+import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
 import type { LimiterCounters } from './limiter-stats.ts'
 
@@ -25,8 +25,8 @@ export interface LeasedBucketsOptions {
   readonly storeTimeoutMs: number
 }
 
-/** Buckets queued for the store at once by a checkpoint: it takes as long as it takes, and nobody feels it. */
-const CHECKPOINT_STEP = 512
+/** Slices that a checkpoint queues at once: it takes as long as it takes, and nobody feels it. */
+const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
 /** Buckets that may wait to be given back. */
@@ -98,8 +98,8 @@ export class LeasedBuckets {
   }
 
   /** Takes `cost` tokens: in this turn when they are held here, else by way of the store. */
-  take(bucket: CachedBucket, agent: string, cost: number): LimitVerdict | Promise<LimitVerdict> {
-    const now = this.#clock.now()
+  take(bucket: CachedBucket, request: LimitRequest, cost: number): LimitVerdict | Promise<LimitVerdict> {
+    const now = request.startedAt ?? this.#clock.now()
     if (cost > bucket.bucket.burst) return this.#deny(bucket, outOfTokens(bucket, now, cost))
     if (!bucket.hasWaiters) {
       const outcome = bucket.bucket.take(now, cost)
@@ -109,7 +109,7 @@ export class LeasedBuckets {
       }
       if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
     }
-    return this.#cover(bucket, agent, now, cost)
+    return this.#cover(bucket, request.agentName, now, cost)
   }
 
   /** Buckets over the capacity leave in the next turns, so that a much smaller one does not hold up traffic. */
@@ -127,7 +127,8 @@ export class LeasedBuckets {
     this.#dirty = []
     let next = 0
     while (next < dirty.length && !this.courier.isFailing) {
-      for (const end = Math.min(next + CHECKPOINT_STEP, dirty.length); next < end; next++) {
+      const step = SLICES_AT_ONCE * this.courier.laterBatch
+      for (const end = Math.min(next + step, dirty.length); next < end; next++) {
         const bucket = dirty[next]!
         bucket.isDirty = false
         if (bucket.isCached) this.courier.askLater(bucket)
@@ -202,7 +203,7 @@ export class LeasedBuckets {
         return storeOutOfReach(bucket, now)
       case 'allow':
         this.#counters.uncovered++
-        return ALLOWED
+        return UNCOUNTED
       case 'memory-only': {
         const held = bucket.bucket.held(now)
         if (!bucket.bucket.takeUncovered(now, cost)) return this.#deny(bucket, outOfTokens(bucket, now, cost))

@@ -1,14 +1,17 @@
 import type { RequestFactsIn } from '../request-scope.ts'
 
-/** One event that is about to go to one agent. */
+/** One event that is about to go to one agent. The pipeline passes its own record: nothing is made per check. */
 export interface LimitRequest {
-  readonly agent: string
+  readonly agentName: string
   readonly facts: RequestFactsIn
   readonly routeName: string
   /** Payload bytes of the event: what a limit with `cost: byte` charges. */
-  readonly bytes: number
+  readonly payloadBytes: number
+  /** `Clock.now()` of this turn, when the caller has it already; else the limiter looks at its clock. */
+  readonly startedAt?: number
 }
 
+/** Also the receipt for `refund`: what was taken, and from whom. */
 export interface LimitAllowed {
   readonly allowed: true
 }
@@ -32,6 +35,8 @@ export interface LimitDenied {
   readonly reason?: string
   /** The limit only counts: the caller must let the event pass. */
   readonly shadow: boolean
+  /** In shadow mode: what the other limits took. */
+  readonly taken?: LimitAllowed
 }
 
 export type LimitVerdict = LimitAllowed | LimitDenied
@@ -42,12 +47,15 @@ export type LimitVerdict = LimitAllowed | LimitDenied
  */
 export interface LimitGate {
   check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict>
-  /** Gives back what an allowed check took, when the event was not sent after all. */
-  refund(request: LimitRequest): void
+  /** Gives back what a check took, when the event was not sent after all. `receipt`: what that check answered. */
+  refund(request: LimitRequest, receipt: LimitAllowed): void
 }
 
-/** The one object that every allowed check returns. */
+/** What a check returns that took its cost from every limit of the agent: one shared object. */
 export const ALLOWED: LimitAllowed = Object.freeze({ allowed: true })
 
+/** What a check returns that took nothing: there is no limit, or nobody could say and the policy is to allow. */
+export const UNCOUNTED: LimitAllowed = Object.freeze({ allowed: true })
+
 /** For a pipeline without limits. */
-export const NO_LIMITS: LimitGate = Object.freeze({ check: () => ALLOWED, refund: () => undefined })
+export const NO_LIMITS: LimitGate = Object.freeze({ check: () => UNCOUNTED, refund: () => undefined })

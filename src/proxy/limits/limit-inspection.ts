@@ -25,7 +25,7 @@ export interface BucketStanding {
 /** How one limit of an agent stands. */
 export interface LimitStanding {
   readonly rule: LimitRule
-  /** Of a limit on the agent itself, which has one bucket. */
+  /** Of a limit on the agent itself, which has one bucket; undefined also while the store that knows is out of reach. */
   readonly bucket: BucketStanding | undefined
   /** Buckets in memory. */
   readonly keys: number
@@ -60,14 +60,14 @@ export class LimitInspection {
     this.#clock = clock
   }
 
-  /** Every limit of an agent. Rejects with STORAGE when the store would have to be asked and cannot. */
+  /** Every limit of an agent. With the store out of reach, what memory knows. */
   async limits(agent: string): Promise<readonly LimitStanding[]> {
     const scopes = this.#scopes.of(agent)
     const own = scopes.filter(({ rule }) => rule.key.by === 'agent')
     const buckets = await this.#stand(
       agent,
       own.map((scope) => ({ scope, key: '' })),
-    )
+    ).catch(() => own.map((scope) => this.#held(scope, agent)))
     return scopes.map((scope) => ({
       rule: scope.rule,
       bucket: buckets[own.indexOf(scope)],
@@ -77,10 +77,10 @@ export class LimitInspection {
     }))
   }
 
-  /** The buckets of one key, one per limit that has keys. @throws WeirError INVALID_ARGUMENT when none has */
+  /** The buckets of one key, one per limit that has keys. @throws WeirError STORAGE, INVALID_ARGUMENT when none has */
   async key(agent: string, text: string): Promise<readonly BucketStanding[]> {
     const facts = { clientIp: text, sessionKey: text, header: () => text }
-    const request = { agent, facts, routeName: text, bytes: 0 }
+    const request = { agentName: agent, facts, routeName: text, payloadBytes: 0 }
     return this.#stand(
       agent,
       this.#keyed(agent).map((scope) => ({ scope, key: keyOf(scope.rule.key, request) })),
@@ -98,7 +98,7 @@ export class LimitInspection {
     return { keys: top, isComplete }
   }
 
-  /** The buckets with the smallest share left, in memory or not. Rejects as `limits` and `mostDenied` do. */
+  /** The buckets with the smallest share left, in memory or not. Rejects with STORAGE, and as `key` does. */
   async lowest(agent: string, most: number): Promise<TopKeys> {
     const top = new Map<string, BucketStanding>()
     const isComplete = await this.#walk(agent, (scope, bucket) => {
@@ -157,6 +157,11 @@ export class LimitInspection {
       if (bucket !== undefined) return this.#inMemory(scope, agent, bucket)
       return { rule: scope.rule, key, remaining: scope.rule.burst, resetMs: 0, denials: 0, from: 'full' }
     })
+  }
+
+  #held(scope: LimitScope, agent: string): BucketStanding | undefined {
+    const bucket = scope.buckets.get(nameWithin(scope, agent, ''))
+    return bucket && this.#inMemory(scope, agent, bucket)
   }
 
   #inMemory(scope: LimitScope, agent: string, bucket: CachedBucket): BucketStanding {

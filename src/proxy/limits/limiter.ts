@@ -9,8 +9,17 @@ import {
   type StoreFailurePolicy,
 } from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
-import { ALLOWED, type LimitGate, type LimitRequest, type LimitVerdict } from './limit-gate.ts'
+
+import {
+  type LimitAllowed,
+  type LimitGate,
+  type LimitRequest,
+  type LimitVerdict,
+  UNCOUNTED,
+} from './limit-gate.ts'
 import { LimitInspection } from './limit-inspection.ts'
+import { costOf, Receipt } from './limit-receipt.ts'
+
 import { keyOf } from './limit-rule.ts'
 import { type LimitPlan, LimitScopes } from './limit-scopes.ts'
 import type { LimitStore } from './limit-store.ts'
@@ -75,30 +84,37 @@ export class Limiter implements LimitGate {
 
   check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict> {
     if (this.bans.size !== 0) {
-      const ban = this.bans.find(request.agent)
+      const ban = this.bans.find(request.agentName)
       if (ban !== undefined) {
         this.#counters.banned++
         return banned(ban)
       }
     }
-    const scopes = this.#scopes.of(request.agent)
-    if (scopes.length === 0) return ALLOWED
-    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, [], ALLOWED)
+    const scopes = this.#scopes.of(request.agentName)
+    if (scopes.length === 0) return UNCOUNTED
+    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, new Receipt())
     const scope = scopes[0]!
     const cost = costOf(scope, request)
-    return cost > 0 ? this.#buckets.take(this.#bucketOf(scope, request), request.agent, cost) : ALLOWED
+    if (cost <= 0) return UNCOUNTED
+    const bucket = this.#bucketOf(scope, request)
+    return this.#buckets.take(bucket, request, cost)
   }
 
-  /** Gives back what a check took, when the event was not sent after all. */
-  refund(request: LimitRequest): void {
-    for (const scope of this.#scopes.of(request.agent))
-      this.#cached(scope, request)?.bucket.refund(costOf(scope, request))
+  refund(request: LimitRequest, receipt: LimitAllowed): void {
+    if (receipt === UNCOUNTED) return
+    if (receipt instanceof Receipt) {
+      receipt.refund(request)
+      return
+    }
+    /* More than one: a reload came in between, and what was taken then is not known any more. */
+    const scopes = this.#scopes.of(request.agentName)
+    if (scopes.length === 1) this.#cached(scopes[0]!, request)?.bucket.refund(costOf(scopes[0]!, request))
   }
 
   /** How the limits stand for such a request; takes nothing. Of a bucket not in memory nothing is known. */
   peek(request: LimitRequest): readonly LimitView[] {
     const now = this.#clock.now()
-    return this.#scopes.of(request.agent).map((scope) => {
+    return this.#scopes.of(request.agentName).map((scope) => {
       const { name, burst, ratePerSecond } = scope.rule
       const tokens = this.#cached(scope, request)?.bucket
       const remaining = Math.floor((tokens?.remaining(now) ?? burst) + 1e-6)
@@ -160,6 +176,20 @@ export class Limiter implements LimitGate {
     this.#buckets.resize(capacity)
   }
 
+  /** Buckets in one call of a checkpoint, >= 1: more are faster, fewer hold the event loop up for less. */
+  get checkpointBatch(): number {
+    return this.#buckets.courier.laterBatch
+  }
+
+  set checkpointBatch(buckets: number) {
+    this.#buckets.courier.laterBatch = buckets
+  }
+
+  /** The largest one since this was asked last. */
+  takeLargestBatch(): number {
+    return this.#buckets.courier.takeLargestBatch()
+  }
+
   get onStoreFailure(): StoreFailurePolicy {
     return this.#buckets.onStoreFailure
   }
@@ -182,36 +212,31 @@ export class Limiter implements LimitGate {
     start: number,
     request: LimitRequest,
     scopes: readonly LimitScope[],
-    taken: CachedBucket[],
-    sofar: LimitVerdict,
+    receipt: Receipt,
   ): LimitVerdict | Promise<LimitVerdict> {
-    let verdict = sofar
     for (let index = start; index < scopes.length; index++) {
       const scope = scopes[index]!
       const cost = costOf(scope, request)
       if (cost <= 0) continue
       const bucket = this.#bucketOf(scope, request)
-      const answer = this.#buckets.take(bucket, request.agent, cost)
-      if (answer instanceof Promise) {
-        const before = verdict
-        return answer.then((late) => {
-          const next = weigh(late, bucket, taken, request, before)
-          const isOver = !next.allowed && !next.shadow
-          return isOver ? next : this.#checkFrom(index + 1, request, scopes, taken, next)
-        })
-      }
-      verdict = weigh(answer, bucket, taken, request, verdict)
-      if (!verdict.allowed && !verdict.shadow) return verdict
+      const answer = this.#buckets.take(bucket, request, cost)
+      if (answer instanceof Promise)
+        return answer.then(
+          (late) =>
+            receipt.add(late, bucket, request) ?? this.#checkFrom(index + 1, request, scopes, receipt),
+        )
+      const denial = receipt.add(answer, bucket, request)
+      if (denial !== undefined) return denial
     }
-    return verdict
+    return receipt.verdict
   }
 
   #bucketOf(scope: LimitScope, request: LimitRequest): CachedBucket {
-    return this.#buckets.of(scope, request.agent, keyOf(scope.rule.key, request))
+    return this.#buckets.of(scope, request.agentName, keyOf(scope.rule.key, request))
   }
 
   #cached(scope: LimitScope, request: LimitRequest): CachedBucket | undefined {
-    return scope.buckets.get(nameWithin(scope, request.agent, keyOf(scope.rule.key, request)))
+    return scope.buckets.get(nameWithin(scope, request.agentName, keyOf(scope.rule.key, request)))
   }
 
   #schedule(): void {
@@ -252,25 +277,4 @@ export class Limiter implements LimitGate {
     void this.#buckets.courier.watch(this.bans.refresh(), false)
     void this.#buckets.courier.tryAgain().then(() => this.checkpoint())
   }
-}
-
-function costOf(scope: LimitScope, request: LimitRequest): number {
-  return scope.isPerByte ? request.bytes : 1
-}
-
-/** Adds one answer to the others; a denial that is enforced gives back what the others took. */
-function weigh(
-  answer: LimitVerdict,
-  bucket: CachedBucket,
-  taken: CachedBucket[],
-  request: LimitRequest,
-  sofar: LimitVerdict,
-): LimitVerdict {
-  if (answer.allowed) {
-    taken.push(bucket)
-    return sofar
-  }
-  if (answer.shadow) return answer
-  for (const other of taken) other.bucket.refund(costOf(other.scope, request))
-  return answer
 }

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
+import { HostEpochs, type HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
 import { type HostTime, isFull, type LeaseRow, settleRow } from './lease-row.ts'
 
@@ -15,21 +16,14 @@ interface StoredRow {
   readonly wanted_ms: number | null
 }
 
-/** Which start of which host monotonic times count from, and what the wall clock says. */
-export interface HostMoment {
-  /** See `HostClock.identity`. Named by each call: another file may come to lie at the path between two. */
-  readonly host: string
-  readonly wallMs: number
-}
-
-export interface SettleArgs extends HostMoment {
+/** Each ask has its own instant. */
+export interface SettleArgs extends Omit<HostMoment, 'nowMs'> {
   readonly keys: readonly string[]
   /** `ASK_FIELDS` numbers per key, see `lease-frames.ts`. */
   readonly asks: Float64Array
 }
 
 export interface ExpireArgs extends HostMoment {
-  readonly nowMs: number
   /** Rows looked at at most. */
   readonly scan: number
 }
@@ -56,14 +50,7 @@ export function bucketOps(database: Database): BucketOps {
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? ORDER BY key LIMIT ?`,
   )
   const remove = database.prepare('DELETE FROM limit_bucket WHERE key = ?')
-  const addEpoch = database.prepare('INSERT OR IGNORE INTO host_epoch (identity) VALUES (?)')
-  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
-  const epochOf = (host: string): number => {
-    const known = readEpoch.get(host)
-    if (known !== undefined) return known.id
-    addEpoch.run(host)
-    return readEpoch.get(host)!.id
-  }
+  const epochs = new HostEpochs(database)
   let sweptTo = ''
   let sweptRows = 0
   let rows: number | undefined
@@ -72,7 +59,7 @@ export function bucketOps(database: Database): BucketOps {
     settleLeases: {
       kind: 'write',
       run({ host, wallMs, keys, asks }) {
-        const epoch = epochOf(host)
+        const epoch = epochs.number(host)
         const grants = new Float64Array(keys.length * GRANT_FIELDS)
         for (let index = 0; index < keys.length; index++) {
           const key = keys[index]!
@@ -109,7 +96,7 @@ export function bucketOps(database: Database): BucketOps {
     expireBuckets: {
       kind: 'write',
       run({ host, nowMs, wallMs, scan }) {
-        const time: HostTime = { epoch: epochOf(host), nowMs, wallMs }
+        const time: HostTime = { epoch: epochs.number(host), nowMs, wallMs }
         let expired = 0
         const seen = readAfter.all(sweptTo, scan)
         for (const stored of seen) {

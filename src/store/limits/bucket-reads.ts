@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
-import type { HostMoment } from './bucket-ops.ts'
-import { type BucketFacts, bucketFacts, type HostTime, type LeaseRow, mergeLowest } from './lease-row.ts'
+import { HostEpochs, type HostMoment } from './host-moment.ts'
+import { type BucketFacts, bucketFacts, type LeaseRow, mergeLowest } from './lease-row.ts'
 
 interface ReadRow {
   readonly key: string
@@ -14,12 +14,10 @@ interface ReadRow {
 }
 
 export interface LookArgs extends HostMoment {
-  readonly nowMs: number
   readonly keys: readonly string[]
 }
 
 export interface LookAfterArgs extends HostMoment {
-  readonly nowMs: number
   readonly prefix: string
   /** The last key of the step before; empty: from the start. */
   readonly after: string
@@ -44,21 +42,17 @@ const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms'
 
 /** How buckets stand, for operators. Reads only, in short steps: checks that need tokens come in between. */
 export function bucketReads(database: Database): BucketReads {
+  const epochs = new HostEpochs(database)
   const readOne = database.prepare<[string], ReadRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
   const readAfter = database.prepare<[string, string, number], ReadRow>(
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
   )
-  const readEpoch = database.prepare<[string], { id: number }>('SELECT id FROM host_epoch WHERE identity = ?')
-  /* A look adds no epoch: before this host wrote anything, every row counts from another one. */
-  const timeOf = ({ host, nowMs, wallMs }: HostMoment & { readonly nowMs: number }): HostTime => {
-    return { epoch: readEpoch.get(host)?.id ?? 0, nowMs, wallMs }
-  }
 
   return {
     lookAtBuckets: {
       kind: 'read',
       run({ keys, ...moment }) {
-        const time = timeOf(moment)
+        const time = epochs.read(moment)
         return keys.map((key) => {
           const row = readOne.get(key)
           return row && bucketFacts(key, toRow(row), time)
@@ -69,7 +63,7 @@ export function bucketReads(database: Database): BucketReads {
     lookAfterBucket: {
       kind: 'read',
       run({ prefix, after, scan, lowest, ...moment }) {
-        const time = timeOf(moment)
+        const time = epochs.read(moment)
         const rows = readAfter.all(after === '' ? prefix : after, prefix + LAST, scan)
         /* The bucket whose part is empty has the prefix itself for a key. */
         const own = after === '' ? readOne.get(prefix) : undefined

@@ -2,8 +2,8 @@ import type { Clock } from '../../core/clock.ts'
 import { type HostClock, hostClock } from '../host-clock.ts'
 import type { Store } from '../store.ts'
 import type { BanChangeRow, BanRow } from './ban-ops.ts'
-import type { HostMoment } from './bucket-ops.ts'
 import type { LookAfterResult } from './bucket-reads.ts'
+import type { HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
 import type { BucketFacts, RowAsk, RowGrant } from './lease-row.ts'
 
@@ -89,9 +89,9 @@ export class SqliteLimitStore {
     return this.#store.call('lookAfterBucket', { prefix, after, scan: SCAN, lowest, ...this.#timeAt(nowMs) })
   }
 
-  #timeAt(nowMs: number): HostMoment & { readonly nowMs: number } {
-    const { identity: host, offsetMs } = this.#host
-    return { host, nowMs: nowMs + offsetMs, wallMs: this.#clock.wallMs() }
+  #timeAt(nowMs: number): HostMoment {
+    const { identity, offsetMs } = this.#host
+    return { host: identity, nowMs: nowMs + offsetMs, wallMs: this.#clock.wallMs() }
   }
 
   #grantAt(grants: Float64Array, at: number): RowGrant {

@@ -14,6 +14,8 @@ export interface DrainListener {
 
 /** Writers with something to hand over at the end of this tick. One microtask serves all of them. */
 let dirty: TickWriter[] = []
+/** The same at the end of this turn of the event loop, when every socket that had something to say was heard. */
+let patient: TickWriter[] = []
 
 function flushDirty(): void {
   const writers = dirty
@@ -21,8 +23,14 @@ function flushDirty(): void {
   for (const writer of writers) writer.flush()
 }
 
+function flushPatient(): void {
+  const writers = patient
+  patient = []
+  for (const writer of writers) writer.flush()
+}
+
 /**
- * Collects the frames of one tick in one buffer and hands them to the channel in one write. Bytes that the
+ * Collects the frames of one tick (or turn) in one buffer and hands them to the channel in one write. Bytes that the
  * channel has not taken are never touched: the next tick encodes into another buffer.
  */
 export class TickWriter implements WriterBorrower {
@@ -51,13 +59,18 @@ export class TickWriter implements WriterBorrower {
     return this.#current !== undefined
   }
 
-  /** Where to append a frame. What is appended leaves at the end of this tick. */
-  open(): ByteWriter {
+  /**
+   * Where to append a frame. What is appended leaves at the end of this tick, or with `isPatient` at the end of this
+   * turn of the event loop, together with what other sockets' bytes lead to. The first frame decides.
+   */
+  open(isPatient = false): ByteWriter {
     const current = this.#current
     if (current !== undefined) return current
     const writer = acquireWriter(this)
     this.#current = writer
-    if (dirty.push(this) === 1) queueMicrotask(flushDirty)
+    if (isPatient) {
+      if (patient.push(this) === 1) setImmediate(flushPatient)
+    } else if (dirty.push(this) === 1) queueMicrotask(flushDirty)
     return writer
   }
 

@@ -26,7 +26,7 @@ import { refusalReason } from '../configuration-refusal.ts'
 import type { Connection, ConnectionObserver, PendingReply, TransportName } from '../connection.ts'
 import { pushConfiguration } from './configuration.ts'
 import { EarlyMessages } from './early-messages.ts'
-import { PendingTable } from './pending-table.ts'
+import { eventsWaiting, PendingTable } from './pending-table.ts'
 import { Pings } from './pings.ts'
 import { sharedCapabilities } from './shared-capabilities.ts'
 
@@ -185,7 +185,8 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
     if (this.isExclusive && pendings.size > 0) throw this.#busyError()
     pendings.insert(pending)
     try {
-      this.#codec.writeEvent(event, this.#out.open())
+      /* A single event leaves at once. Among others it is one of many, and a write less is worth more. */
+      this.#codec.writeEvent(event, this.#out.open(eventsWaiting() > 1))
     } catch (error) {
       pendings.retract(pending)
       throw error

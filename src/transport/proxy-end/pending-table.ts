@@ -7,6 +7,13 @@ const MAX_SLOTS = 4096
 /** Ids whose late replies are still awaited; older ones are forgotten first. */
 const MAX_OWED = 1024
 
+let waitingInAll = 0
+
+/** Events that wait for their replies on all connections of this process. */
+export function eventsWaiting(): number {
+  return waitingInAll
+}
+
 /**
  * The events of one connection that wait for their replies, by correlation id. Replies carry no other mark, so
  * events of one id are answered first in, first out.
@@ -58,6 +65,7 @@ export class PendingTable {
       else this.#slots[index] = pending
     }
     this.#size++
+    waitingInAll++
   }
 
   /** Takes out the event that a reply of this id answers: the oldest. Undefined: nobody waits, a stray. */
@@ -102,6 +110,7 @@ export class PendingTable {
     if (previous === null) this.#setHead(id, mark)
     else previous.nextSameId = mark
     this.#size--
+    waitingInAll--
     this.#settleMarks(id)
     return true
   }
@@ -118,6 +127,7 @@ export class PendingTable {
       node.nextSameId = null
     }
     this.#size--
+    waitingInAll--
   }
 
   /** Takes out everything that waits, oldest first within an id. */
@@ -129,6 +139,7 @@ export class PendingTable {
     this.#mask = INITIAL_SLOTS - 1
     this.#overflow = undefined
     this.#owed = undefined
+    waitingInAll -= this.#size
     this.#size = 0
     this.#marks = 0
     return drained
@@ -141,6 +152,7 @@ export class PendingTable {
       return undefined
     }
     this.#size--
+    waitingInAll--
     return head
   }
 

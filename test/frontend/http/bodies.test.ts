@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Agent, request as clientRequest, type IncomingMessage } from 'node:http'
+import { request as clientRequest, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { AgentEvent } from '../../../src/core/event.ts'
 import type { Probe } from '../../../src/core/probe.ts'
@@ -321,27 +321,6 @@ test('agents that read responses get them uncompressed', async (t) => {
   assert.deepEqual(valuesOf(told.headers, 'accept-encoding'), ['identity'])
 })
 
-for (const plan of [STREAM, BUFFER]) {
-  test(`responses that agents read keep the connection of their client (${plan.mode})`, async (t) => {
-    const to = await rig(t, {
-      upstream: (_, response) => response.end(WHOLE),
-      chain: { wants: ['response-body-chunk'], responseBody: plan },
-      script: (event) => ((event as Chunk).isLast ? mutated('end', event) : undefined),
-    })
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    t.after(() => agent.destroy())
-    const ports = new Set<number | undefined>()
-    for (let n = 0; n < 3; n++) {
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        clientRequest({ port: to.port, host: '127.0.0.1', agent }, resolve).on('error', reject).end()
-      })
-      ports.add(response.socket.localPort)
-      assert.ok((await bytesOf(response)).toString('latin1').endsWith('end'))
-    }
-    assert.equal(ports.size, 1, 'all requests came over one connection')
-  })
-}
-
 test('a slow client makes the upstream wait instead of filling memory', async (t) => {
   let sent = 0
   let isStuck = false
@@ -378,13 +357,6 @@ test('a slow client makes the upstream wait instead of filling memory', async (t
   assert.ok(last < 64 * 1024 * 1024, `${last} bytes were taken from the upstream`)
   socket.destroy()
   await eventually('the request is over', () => to.dispatcher.openRequests === 0)
-})
-
-test('a client that stops sending its body is 408', async (t) => {
-  const to = await rig(t, { options: { bodyIdleTimeoutMs: 60 } })
-  const text = await raw(to.port, 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc')
-  assert.match(text, /^HTTP\/1\.1 408 /)
-  assert.equal(to.dispatcher.openRequests, 0)
 })
 
 test('an early answer is read by a client that still sends', async (t) => {

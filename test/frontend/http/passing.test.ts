@@ -27,8 +27,15 @@ test('the correlation id is ours, whatever the client sends', async (t) => {
   })
   const told = (await response.json()) as Echoed
   assert.equal(response.headers.get('x-weir-correlation-id'), dispatcher.scopes[0]!.correlationId)
-  assert.deepEqual(valuesOf(told.headers, 'x-weir-correlation-id'), [])
+  assert.deepEqual(valuesOf(told.headers, 'x-weir-correlation-id'), [dispatcher.scopes[0]!.correlationId])
   assert.deepEqual(valuesOf(told.headers, 'x-correlation-id'), ['kept'])
+})
+
+test('the correlation id stays between us and the client when it is not to be forwarded', async (t) => {
+  const { origin } = await rig(t, { options: { forwardCorrelationId: false } })
+  const response = await fetch(origin, { headers: { 'x-weir-correlation-id': 'forged' } })
+  const told = (await response.json()) as Echoed
+  assert.deepEqual(valuesOf(told.headers, 'x-weir-correlation-id'), [])
 })
 
 test('a path without a route is 404 with a correlation id and never reaches an upstream', async (t) => {

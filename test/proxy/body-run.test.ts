@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { BodyChunkEvent } from '../../src/core/event.ts'
+import type { Decision } from '../../src/core/reply.ts'
+import type { RequestScope } from '../../src/proxy/request-scope.ts'
+import type { Verdict } from '../../src/proxy/verdict.ts'
+import { Bench, chunkEvent, headersEvent } from './harness.ts'
+
+const BLOCK: Decision = { kind: 'block', status: 403 }
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Dispatches pieces 0 to `count - 1` at once and notes the verdicts in the order in which they are given. */
+function ask(bench: Bench, scope: RequestScope, count: number): { index: number; verdict: Verdict }[] {
+  const given: { index: number; verdict: Verdict }[] = []
+  for (let index = 0; index < count; index++)
+    void bench.dispatcher
+      .dispatch(chunkEvent(scope, index, index === count - 1), scope)
+      .then((verdict) => given.push({ index, verdict }))
+  return given
+}
+
+function sentTo(bench: Bench, agent: string): number[] {
+  return bench.pool(agent).sent.map(({ event }) => (event as BodyChunkEvent).chunkIndex)
+}
+
+const kinds = (given: readonly { verdict: Verdict }[]): string[] =>
+  given.map(({ verdict }) => verdict.error?.code ?? verdict.decision.kind)
+
+test('pieces go to the agent before the first verdict, in order, and verdicts come in order', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const given = ask(bench, scope, 3)
+  assert.deepEqual(sentTo(bench, 'a'), [0, 1, 2])
+  bench.pool('a').reply()
+  await turn()
+  assert.deepEqual(
+    given.map(({ index }) => index),
+    [0],
+  )
+  bench.pool('a').reply()
+  bench.pool('a').reply()
+  await turn()
+  assert.deepEqual(
+    given.map(({ index }) => index),
+    [0, 1, 2],
+  )
+  bench.dispatcher.close(scope, undefined)
+  assert.equal(bench.pool('a').leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('an agent without room gets the next piece only after it has answered the one before', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  bench.pool('a').takesAhead = false
+  ask(bench, scope, 3)
+  assert.deepEqual(sentTo(bench, 'a'), [0])
+  bench.pool('a').reply()
+  assert.deepEqual(sentTo(bench, 'a'), [1])
+})
+
+test('a piece that waits for a connection is not overtaken by the piece behind it', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const pool = bench.pool('a')
+  pool.refusal = 'full'
+  ask(bench, scope, 2)
+  pool.refusal = undefined
+  assert.deepEqual(sentTo(bench, 'a'), [])
+  pool.wake()
+  pool.reply()
+  assert.deepEqual(sentTo(bench, 'a'), [1])
+})
+
+test('a piece is at the second agent while the next one is at the first, each as the first left it', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  const given = ask(bench, scope, 3)
+  const masked = { requestBodyMutation: { data: Buffer.from('****'), chunkIndex: 0 } }
+  bench.pool('a').reply(masked)
+  assert.deepEqual([sentTo(bench, 'a'), sentTo(bench, 'b')], [[1, 2], [0]])
+  assert.equal(Buffer.from((bench.pool('b').sent[0]!.event as BodyChunkEvent).data).toString(), '****')
+  bench.pool('a').reply()
+  bench.pool('a').reply()
+  assert.deepEqual(sentTo(bench, 'b'), [0, 1, 2])
+  for (let n = 0; n < 3; n++) bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'allow', 'allow'])
+  assert.equal(Buffer.from(given[0]!.verdict.bodyMutation!.data!).toString(), '****')
+})
+
+test('the second agent never gets a piece before the one before it, though the first has let it pass', () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  bench.pool('b').takesAhead = false
+  ask(bench, scope, 2)
+  bench.pool('a').reply()
+  bench.pool('a').reply()
+  assert.deepEqual(sentTo(bench, 'b'), [0])
+  bench.pool('b').reply()
+  assert.deepEqual(sentTo(bench, 'b'), [1])
+})
+
+test('a refused piece ends all behind it: none is allowed, none goes further, and the agent is told nothing', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  const given = ask(bench, scope, 4)
+  bench.pool('a').reply()
+  bench.pool('a').reply({ decision: BLOCK })
+  assert.deepEqual(sentTo(bench, 'a'), [2, 3])
+  assert.deepEqual(sentTo(bench, 'b'), [0])
+  await turn()
+  assert.deepEqual(given, [], 'the piece before the refused one has no verdict yet')
+  bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'block', 'CANCELLED', 'CANCELLED'])
+  assert.equal(scope.calls, null, 'nothing of the request is awaited any more')
+  bench.pool('a').reply()
+  bench.pool('a').reply()
+  assert.deepEqual(sentTo(bench, 'b'), [], 'a late allow leads nowhere')
+  assert.equal(bench.pool('a').leases, 0)
+  assert.deepEqual(bench.pool('a').cancelled, [])
+})
+
+test('the end of a refused request still reaches the agent that has not answered all its pieces', () => {
+  const bench = new Bench()
+  const events = new Set(['request-body-chunk', 'request-complete'] as const)
+  const scope = bench.open([bench.agent('a', { events })])
+  ask(bench, scope, 3)
+  bench.pool('a').reply({ decision: BLOCK })
+  bench.dispatcher.close(scope, {
+    kind: 'request-complete',
+    correlationId: scope.correlationId,
+    status: 403,
+    durationMs: 1,
+    requestBodySize: 4,
+    responseBodySize: 0,
+    upstreamAttempts: 0,
+  })
+  const last = bench.pool('a').sent.at(-1)!
+  assert.equal(last.event.kind, 'request-complete')
+  assert.equal(last.connectionId, 1)
+})
+
+test('a provisional refusal holds nothing up: the next piece is judged', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  const given = ask(bench, scope, 2)
+  bench.pool('a').reply({ decision: BLOCK, needsMore: true })
+  bench.pool('a').reply()
+  await turn()
+  assert.equal(given[0]!.verdict.needsMore, true)
+  assert.equal(given[1]!.verdict.decision.kind, 'allow')
+})
+
+test('an abort settles every piece and tells each agent once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  const given = ask(bench, scope, 4)
+  bench.pool('a').reply()
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  await turn()
+  assert.equal(given.length, 4)
+  assert.ok(given.every(({ verdict }) => verdict.error?.code === 'CANCELLED'))
+  assert.equal(bench.pool('a').cancelled.length, 1)
+  assert.equal(bench.pool('b').cancelled.length, 1)
+  assert.equal(bench.pool('a').leases + bench.pool('b').leases, 0)
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('the time of a piece that was sent ahead begins when the piece before it is answered', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const given = ask(bench, scope, 2)
+  bench.clock.advance(80)
+  bench.pool('a').reply()
+  bench.clock.advance(80)
+  await turn()
+  assert.deepEqual(kinds(given), ['allow'])
+  bench.clock.advance(40)
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'TIMEOUT'])
+})
+
+test('a piece that times out takes the ones behind it along, and the agent is told once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const given = ask(bench, scope, 3)
+  bench.clock.advance(120)
+  await turn()
+  assert.deepEqual(kinds(given), ['TIMEOUT', 'CANCELLED', 'CANCELLED'])
+  assert.equal(bench.pool('a').cancelled.length, 1)
+  assert.equal(bench.pool('a').leases, 0)
+  assert.deepEqual(
+    bench.pool('a').released.filter((outcome) => outcome === 'timeout'),
+    ['timeout'],
+    'one slow answer counts once',
+  )
+})
+
+test('with onFailure open a lost connection lets the first piece pass and nothing behind it', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' })])
+  const given = ask(bench, scope, 3)
+  const { sent } = bench.pool('a')
+  const lost = await import('../../src/core/errors.ts').then(
+    ({ WeirError }) => new WeirError('CONNECTION_LOST', 'gone', { sent: true }),
+  )
+  for (const { pending } of sent.splice(0)) pending.onLost(lost)
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'CONNECTION_LOST', 'CANCELLED'])
+  assert.equal(given[0]!.verdict.bypassed.length, 1)
+})
+
+test('pieces of the two bodies of a request do not wait for each other', () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a')])
+  bench.pool('a').takesAhead = false
+  void bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  void bench.dispatcher.dispatch(
+    { ...(chunkEvent(scope) as BodyChunkEvent), kind: 'response-body-chunk' },
+    scope,
+  )
+  assert.equal(bench.pool('a').sent.length, 2)
+  void bench.dispatcher.dispatch(headersEvent(scope), scope)
+  assert.equal(bench.pool('a').sent.length, 3)
+})
+
+test('a piece that comes after the end of its request is refused, not asked about', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a'), bench.agent('b')])
+  const given = ask(bench, scope, 1)
+  bench.dispatcher.close(scope, undefined)
+  bench.pool('a').reply()
+  await turn()
+  assert.deepEqual(sentTo(bench, 'b'), [])
+  assert.deepEqual(kinds(given), ['CANCELLED'])
+})
