@@ -37,7 +37,7 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     latencyMs: snapshot.latencyMs,
     queueMs: snapshot.queueMsAverage,
     sessions: snapshot.sessions,
-    bypasses: { ...facts.note.bypasses },
+    bypasses: Object.fromEntries(Object.entries(snapshot.bypasses).filter(([, count]) => count > 0)),
   }
 }
 
