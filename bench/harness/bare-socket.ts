@@ -12,6 +12,7 @@ import { udsProxyCodec } from '../../src/wire/uds/proxy-codec.ts'
  */
 export class BareSockets {
   readonly #sockets: BareSocket[]
+  #next = 0
 
   private constructor(sockets: BareSocket[]) {
     this.#sockets = sockets
@@ -36,6 +37,13 @@ export class BareSockets {
     return (total * 1000) / (performance.now() - startedAt)
   }
 
+  /** One event on the next socket in turn, matched with its reply: for loads that keep no number in flight. */
+  readonly request = (event: (id: string) => AgentEvent): Promise<boolean> => {
+    const socket = this.#sockets[this.#next]!
+    this.#next = (this.#next + 1) % this.#sockets.length
+    return socket.request(event)
+  }
+
   close(): void {
     for (const socket of this.#sockets) socket.close()
   }
@@ -48,12 +56,13 @@ class BareSocket implements AgentMessageSink {
   readonly #ids: CorrelationIds
   #isReady!: () => void
   #out = new ByteWriter(64 * 1024)
-  #spare = new ByteWriter(64 * 1024)
+  #spare: ByteWriter | undefined = new ByteWriter(64 * 1024)
   #event: ((id: string) => AgentEvent) | undefined
   #until = 0
   #outstanding = 0
   #count = 0
   #done: ((count: number) => void) | undefined
+  readonly #asked = new Map<string, (isAllowed: boolean) => void>()
 
   constructor(path: string, encoding: Encoding, ids: CorrelationIds) {
     this.#ids = ids
@@ -95,7 +104,22 @@ class BareSocket implements AgentMessageSink {
     this.#socket.destroy()
   }
 
+  request(event: (id: string) => AgentEvent): Promise<boolean> {
+    return new Promise((resolve) => {
+      const id = this.#ids.next()
+      this.#asked.set(id, resolve)
+      if (this.#out.end === 0) queueMicrotask(() => this.#flush())
+      this.#codec.writeEvent(event(id), this.#out)
+    })
+  }
+
   onReply(reply: AgentReply): void {
+    const asked = this.#asked.get(reply.correlationId)
+    if (asked !== undefined) {
+      this.#asked.delete(reply.correlationId)
+      asked(reply.decision.kind === 'allow')
+      return
+    }
     if (reply.decision.kind !== 'allow') throw new Error('the agent refused')
     this.#outstanding--
     this.#count++
@@ -132,9 +156,9 @@ class BareSocket implements AgentMessageSink {
     this.#socket.write(out.bytes.subarray(0, out.end), () => {
       this.#spare = out
     })
-    /* Two buffers in turn: the kernel has taken the other one long before it is needed again. */
-    this.#out = this.#spare === out ? new ByteWriter(64 * 1024) : this.#spare
+    /* Two buffers in turn, unless the kernel has not taken the other one yet. */
+    this.#out = this.#spare ?? new ByteWriter(64 * 1024)
     this.#out.end = 0
-    this.#spare = out
+    this.#spare = undefined
   }
 }

@@ -10,6 +10,7 @@ import { createTraces } from '../telemetry/traces.ts'
 import { AgentNotes } from './agents/agent-notes.ts'
 import { AgentSet } from './agents/agent-set.ts'
 import type { Config } from './config/config.ts'
+import { MeasuredLoad } from './measured-load.ts'
 import { openStorage, type Storage } from './storage.ts'
 
 /** What a system is made of before anything listens. */
@@ -18,6 +19,7 @@ export interface SystemParts {
   readonly probe: Probe
   readonly metrics: Metrics
   readonly storage: Storage
+  readonly load: MeasuredLoad
   readonly agents: AgentSet
   readonly notes: AgentNotes
 }
@@ -36,6 +38,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
   /* Telemetry watches the agents, and they need it to be watched: whoever is made first sees nothing yet. */
   let agents: AgentSet | undefined
   let storage: Storage | undefined
+  let load: MeasuredLoad | undefined
   const pools = () => [...(agents?.registry ?? [])]
   const metrics = createMetrics({
     version: VERSION,
@@ -47,6 +50,7 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
         }),
       limits: () => storage?.limiter.stats,
       store: () => storage?.store.health,
+      load: () => load?.facts,
       reported: () => pools().flatMap((pool) => pool.metrics.list(clock.now())),
     },
   })
@@ -62,10 +66,11 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
     (agents?.entries.get(agent)?.config ?? config.agents.find(({ name }) => name === agent))?.sessions
       .idleTtlMs ?? 0
   storage = await openStorage(config.storage, clock, probe, sessionTtlMs)
+  load = new MeasuredLoad(config.overload, config.storage, storage.limiter, clock)
   agents = new AgentSet(
     { clock, random, probe, sessionStore: storage.sessions, onReloadRequested: options.onReloadRequested },
     config.drainTimeoutMs,
     onError,
   )
-  return { clock, probe, metrics, storage, agents, notes }
+  return { clock, probe, metrics, storage, load, agents, notes }
 }

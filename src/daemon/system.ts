@@ -1,12 +1,11 @@
 import { listenAdmin } from '../admin/server.ts'
-import type { ConfigStateView, ReloadView } from '../admin/views.ts'
+import type { ConfigStateView, LoadView, ReloadView } from '../admin/views.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
 import type { Random } from '../core/random.ts'
 import { TimerWheel } from '../core/timer-wheel.ts'
 import { AgentDispatcher } from '../proxy/agent-dispatcher.ts'
-import type { ConcurrencyFacts } from '../proxy/limits/concurrency-gate.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ReverseAdmission } from './agents/admission.ts'
@@ -16,7 +15,7 @@ import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { FrontEnds } from './front-ends.ts'
 import { Listeners } from './listeners.ts'
-import { MeasuredLoad } from './measured-load.ts'
+import type { MeasuredLoad } from './measured-load.ts'
 import { systemOperations } from './operations/operations.ts'
 import { openReverse } from './reverse.ts'
 import { RouteBook } from './routes/route-book.ts'
@@ -48,7 +47,7 @@ export class WeirSystem {
   readonly notes: AgentNotes
   readonly #frontEnds: FrontEnds
   readonly #wheel: TimerWheel
-  readonly #load: MeasuredLoad | undefined
+  readonly #load: MeasuredLoad
   #config: Config
   #loadedAt: number
   #refused: readonly string[] = []
@@ -70,14 +69,14 @@ export class WeirSystem {
     this.agents = parts.agents
     this.notes = parts.notes
     this.#wheel = new TimerWheel(this.clock)
-    this.#load = config.overload && new MeasuredLoad(config.overload, this.clock)
+    this.#load = parts.load
     this.dispatcher = new AgentDispatcher(
       {
         clock: this.clock,
         wheel: this.#wheel,
         probe: parts.probe,
         limits: parts.storage.limiter,
-        overload: this.#load?.gate,
+        overload: this.#load.gate,
       },
       { maxOpenRequests: config.maxOpenRequests },
     )
@@ -138,6 +137,7 @@ export class WeirSystem {
       throw error
     }
     this.storage.configure(config.storage)
+    this.#load.configure(config.storage)
     this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())
@@ -154,8 +154,8 @@ export class WeirSystem {
   }
 
   /** What the measured load allows; undefined while it limits nothing. */
-  get load(): ConcurrencyFacts | undefined {
-    return this.#load?.gate.facts
+  get load(): LoadView | undefined {
+    return this.#load.view
   }
 
   /** Notes that a newer configuration was not taken. */
@@ -229,7 +229,7 @@ export class WeirSystem {
     await this.agents.close(Math.max(deadline, this.clock.now()))
     await this.listeners.close()
     this.#wheel.close()
-    this.#load?.stop()
+    this.#load.stop()
     await this.storage.close()
   }
 }

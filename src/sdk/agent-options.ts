@@ -16,7 +16,7 @@ export interface AgentOptions {
   readonly requestIdleTtlMs?: number | undefined
   /**
    * The handlers look at the data of a body chunk and keep nothing of it: its memory is used again once a handler that
-   * answers at once has returned, so copy what is needed later. Unix sockets only. Default false: data is yours to keep.
+   * answers at once has returned, so copy what is needed later. Default false: data is yours to keep.
    */
   readonly reuseBodyMemory?: boolean | undefined
   /** Sees failures, refused registrations and lost connections. Default: one line each on stderr. */

@@ -1,4 +1,5 @@
 import type { AgentSeries } from '../pool/agent-metrics.ts'
+import { seriesLabels, seriesNumber } from './series-text.ts'
 
 /** What agents report stands apart from what Weir measures. */
 const PREFIX = 'weir_reported_'
@@ -33,29 +34,16 @@ export function renderAgentSeries(series: Iterable<AgentSeries>): string {
 
 function renderOne(name: string, { labels, value }: AgentSeries, lines: string[]): void {
   if (value.kind !== 'histogram') {
-    lines.push(`${name}${labelText(labels)} ${numberText(value.value)}`)
+    lines.push(`${name}${seriesLabels(labels)} ${seriesNumber(value.value)}`)
     return
   }
   const buckets = new Map(value.buckets.map(({ le, count }) => [le, count]))
   buckets.delete(Number.NaN)
   if (!buckets.has(Number.POSITIVE_INFINITY)) buckets.set(Number.POSITIVE_INFINITY, value.count)
   for (const [le, count] of [...buckets].sort(([one], [other]) => (one < other ? -1 : 1)))
-    lines.push(`${name}_bucket${labelText([...labels, ['le', numberText(le)]])} ${numberText(count)}`)
-  lines.push(`${name}_sum${labelText(labels)} ${numberText(value.sum)}`)
-  lines.push(`${name}_count${labelText(labels)} ${numberText(value.count)}`)
-}
-
-function labelText(labels: AgentSeries['labels']): string {
-  return `{${labels.map(([name, value]) => `${name}="${escapeValue(value)}"`).join(',')}}`
-}
-
-function numberText(value: number): string {
-  if (value === Number.POSITIVE_INFINITY) return '+Inf'
-  return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value)
-}
-
-function escapeValue(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+    lines.push(`${name}_bucket${seriesLabels([...labels, ['le', seriesNumber(le)]])} ${seriesNumber(count)}`)
+  lines.push(`${name}_sum${seriesLabels(labels)} ${seriesNumber(value.sum)}`)
+  lines.push(`${name}_count${seriesLabels(labels)} ${seriesNumber(value.count)}`)
 }
 
 function escapeHelp(text: string): string {

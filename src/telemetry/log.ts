@@ -57,6 +57,7 @@ export function createLog(options: LogOptions): Log {
 function logProbe(logger: Logger, sampleAllows: () => number, random: Random): Probe {
   return {
     requestDone(facts) {
+      if (!logger.isLevelEnabled('info')) return
       const isPlain = facts.decision === 'allow' && facts.error === undefined && facts.bypassed.length === 0
       if (isPlain && !isSampled(sampleAllows(), random)) return
       logger.info(accessLine(facts), 'request')

@@ -1,10 +1,12 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Probe } from '../core/probe.ts'
 import type { AgentSeries } from '../pool/agent-metrics.ts'
 import type { LimiterStats } from '../proxy/limits/limiter-stats.ts'
 import type { StoreHealth } from '../store/store.ts'
 import { renderAgentSeries } from './agent-series.ts'
+import { DurationHistogram } from './duration-histogram.ts'
 import { registerLimitSeries } from './limit-series.ts'
+import { type LoadFacts, registerLoadSeries } from './load-series.ts'
 import { registerStoreSeries } from './store-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
@@ -16,6 +18,8 @@ export interface MetricsSource {
   limits?(): LimiterStats | undefined
   /** Undefined while there is no store yet. */
   store?(): StoreHealth | undefined
+  /** Undefined while nothing is measured yet. */
+  load?(): LoadFacts | undefined
 }
 
 export interface AgentGauges {
@@ -43,10 +47,6 @@ export interface Metrics {
   forget(agent: string): Promise<void>
 }
 
-/** Upper bounds in seconds: fine around the sub-millisecond agents we aim at, coarse to the longest timeouts. */
-const LATENCY_BUCKETS = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
-]
 const BREAKER_VALUE = { closed: 0, 'half-open': 1, open: 2 } as const
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -54,27 +54,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registers = [registry]
   if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry })
 
-  const callSeconds = new Histogram({
-    name: 'weir_agent_call_duration_seconds',
-    help: 'Time from handing an event to an agent to its settled outcome, waiting included.',
-    labelNames: ['agent', 'phase', 'transport', 'outcome'] as const,
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const queueSeconds = new Histogram({
-    name: 'weir_agent_queue_duration_seconds',
-    help: 'Time an event waited for a free connection.',
-    labelNames: ['agent'] as const,
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
-  const requestSeconds = new Histogram({
-    name: 'weir_request_duration_seconds',
-    help: 'Time a request took as its front end saw it.',
-    labelNames: ['route', 'decision'] as const,
-    buckets: LATENCY_BUCKETS,
-    registers,
-  })
+  const callSeconds = new DurationHistogram(
+    'weir_agent_call_duration_seconds',
+    'Time from handing an event to an agent to its settled outcome, waiting included.',
+    ['agent', 'phase', 'transport', 'outcome'],
+  )
+  const queueSeconds = new DurationHistogram(
+    'weir_agent_queue_duration_seconds',
+    'Time an event waited for a free connection.',
+    ['agent'],
+  )
+  const requestSeconds = new DurationHistogram(
+    'weir_request_duration_seconds',
+    'Time a request took as its front end saw it.',
+    ['route', 'decision'],
+  )
+  const durations = [callSeconds, queueSeconds, requestSeconds]
   const bypasses = new Counter({
     name: 'weir_bypass_total',
     help: 'Events an agent was not asked about, or whose failure was let pass, by reason.',
@@ -129,35 +124,32 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }).set({ version: options.version, node: process.version }, 1)
   registerPoolGauges(registry, options.source)
   registerLimitSeries(registry, () => options.source.limits?.())
+  registerLoadSeries(registry, () => options.source.load?.())
   registerStoreSeries(registry, () => options.source.store?.())
 
   return {
     contentType: registry.contentType,
-    render: async () => (await registry.metrics()) + renderAgentSeries(options.source.reported()),
+    render: async () =>
+      durations.map((histogram) => histogram.render()).join('') +
+      (await registry.metrics()) +
+      renderAgentSeries(options.source.reported()),
     configReloaded(isSuccess, wallMs) {
       reloadSuccess.set(isSuccess ? 1 : 0)
       if (isSuccess) reloadTime.set(wallMs / 1000)
     },
     async forget(agent) {
-      for (const metric of [
-        callSeconds,
-        queueSeconds,
-        bypasses,
-        opened,
-        closed,
-        dialFailures,
-        breaker,
-        stray,
-      ])
+      callSeconds.forget(agent)
+      queueSeconds.forget(agent)
+      for (const metric of [bypasses, opened, closed, dialFailures, breaker, stray])
         await removeAgent(metric, agent)
     },
     probe: {
       agentCall({ agent, phase, transport, outcome, durationMs, queueMs }) {
-        callSeconds.observe({ agent, phase, transport, outcome }, durationMs / 1000)
-        if (queueMs > 0) queueSeconds.observe({ agent }, queueMs / 1000)
+        callSeconds.series(agent, phase, transport, outcome).observe(durationMs / 1000)
+        if (queueMs > 0) queueSeconds.series(agent).observe(queueMs / 1000)
       },
       requestDone({ route, decision, durationMs }) {
-        requestSeconds.observe({ route, decision }, durationMs / 1000)
+        requestSeconds.series(route, decision).observe(durationMs / 1000)
       },
       bypass: (agent, phase, reason) => bypasses.inc({ agent, phase, reason }),
       connectionOpened: (agent, _, transport) => opened.inc({ agent, transport }),
@@ -199,15 +191,12 @@ interface LabelledMetric {
 }
 interface SeriesLabels {
   readonly agent?: string | number
-  /** Bound of a histogram's bucket; not part of the series' own labels. */
-  readonly le?: string | number
 }
 
 async function removeAgent(metric: unknown, agent: string): Promise<void> {
   const labelled = metric as LabelledMetric
   for (const { labels } of (await labelled.get()).values) {
     if (labels.agent !== agent) continue
-    const { le: _, ...own } = labels
-    labelled.remove(own)
+    labelled.remove(labels)
   }
 }

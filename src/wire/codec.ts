@@ -100,6 +100,8 @@ export interface MessageReader {
   end(): void
   /** Bytes held of an incomplete frame. */
   readonly bufferedBytes: number
+  /** Uses the memory of large frames again, unless `keptCount` has grown while a frame was handed on. */
+  reuse(keptCount: () => number): void
   /** Moves those bytes to the start of `to`, which may overlap them; returns how many they are. */
   moveHeld(to: Buffer): number
   /** Another limit from the next frame on, for example after a registration. Bytes. */

@@ -22,6 +22,11 @@ export const LASTING_BYTES = 16 * 1024
 const FIRST_BYTES = 4096
 /** How much larger than what was received the room for a frame may be: its announced length is only a claim. */
 const GROWTH = 8
+/** Memory of a larger frame is given back, however the next one will be. */
+const SPARE_BYTES = 256 * 1024
+
+/** Where the next small frame that spans chunks is gathered, whosever it is: connections between frames hold none. */
+let smallSpare: Buffer | null = null
 
 /**
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
@@ -38,6 +43,9 @@ export abstract class FrameReader {
   /** Length of the frame in `#held`; 0 while its prefix is incomplete. */
   #heldFrame = 0
   #broken: WeirError | null = null
+  #keptCount: (() => number) | undefined
+  /** The memory of an earlier frame that nobody has any more. */
+  #spare: Buffer | null = null
 
   constructor(framing: Framing, maxPayloadBytes: number) {
     this.#framing = framing
@@ -109,11 +117,17 @@ export abstract class FrameReader {
     if (this.#heldEnd < this.#heldFrame) return at + taken
     const bytes = this.#held!
     const size = this.#heldFrame
+    const isLasting = size >= LASTING_BYTES
+    const isSpare = isLasting && !this.#isView && bytes.length <= SPARE_BYTES
     this.#heldEnd = 0
     this.#heldFrame = 0
-    if (size >= LASTING_BYTES || this.#isView) this.#held = null
+    const isSmall = !isLasting && !this.#isView
+    this.#held = null
     this.#isView = false
+    const kept = this.#keptCount?.()
     this.onFrame(bytes, 0, size)
+    if (isSpare && kept !== undefined && this.#keptCount!() === kept) this.#spare = bytes
+    if (isSmall) smallSpare = bytes
     return at + taken
   }
 
@@ -126,10 +140,12 @@ export abstract class FrameReader {
       this.#isView = true
       return
     }
+    if (this.#held === null && smallSpare !== null) {
+      this.#held = smallSpare
+      smallSpare = null
+    }
     if (this.#held === null || this.#isView || this.#held.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(FIRST_BYTES, needed, Math.min(needed * GROWTH, this.#heldFrame)),
-      )
+      const grown = this.#room(needed)
       if (this.#held !== null) this.#held.copy(grown, 0, 0, this.#heldEnd)
       this.#held = grown
       this.#isView = false
@@ -138,10 +154,23 @@ export abstract class FrameReader {
     this.#heldEnd = needed
   }
 
+  #room(needed: number): Buffer {
+    const spare = this.#spare
+    if (spare !== null && spare.length >= Math.max(needed, this.#heldFrame)) {
+      this.#spare = null
+      return spare
+    }
+    return Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, needed, Math.min(needed * GROWTH, this.#heldFrame)))
+  }
+
   /** The bytes behind the view that is held: reads that went behind one another need no gathering. */
   #follows(chunk: Buffer, from: number): boolean {
     const held = this.#held!
     return chunk.buffer === held.buffer && chunk.byteOffset + from === held.byteOffset + this.#heldEnd
+  }
+
+  reuse(keptCount: () => number): void {
+    this.#keptCount = keptCount
   }
 
   /** Moves what is held of an incomplete frame to the start of `to`, which may overlap it; returns its length. */

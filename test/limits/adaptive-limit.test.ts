@@ -2,81 +2,109 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../src/core/clock.ts'
-import {
-  AdaptiveLimit,
-  type AdaptiveLimitOptions,
-  DEFAULT_TARGETS,
-  type LoadSample,
-} from '../../src/policy/limits/adaptive-limit.ts'
+import { AdaptiveLimit, type AdaptiveLimitOptions } from '../../src/policy/limits/adaptive-limit.ts'
+import { DEFAULT_TARGETS, LoadPressure, type LoadSample } from '../../src/policy/limits/load-pressure.ts'
 import { ConcurrencyGate } from '../../src/proxy/limits/concurrency-gate.ts'
-import { LoadSampler } from '../../src/proxy/limits/load-sampler.ts'
+import { type LoadFigures, LoadSampler } from '../../src/proxy/limits/load-sampler.ts'
 import { eventually } from '../support/eventually.ts'
 
-const OPTIONS: AdaptiveLimitOptions = { min: 10, max: 1000, initial: 100, targets: DEFAULT_TARGETS }
-const CALM: LoadSample = { loopLagMs: 0, cpu: 0.1, queueMs: 0, inFlight: 1000 }
+const OPTIONS: AdaptiveLimitOptions = { min: 10, max: 1000, initial: 100 }
+const CALM: LoadSample = { loopLagMs: 0, utilization: 0.1, queueMs: 0 }
 
-function feed(limit: AdaptiveLimit, sample: LoadSample, times: number): number {
-  for (let count = 0; count < times; count++) limit.observe(sample)
-  return limit.limit
+/** A limit and the pressure that moves it. */
+class Loaded {
+  readonly pressure: LoadPressure
+  readonly limit = new AdaptiveLimit(OPTIONS)
+
+  constructor(targets = DEFAULT_TARGETS) {
+    this.pressure = new LoadPressure(targets)
+  }
+
+  feed(sample: LoadSample, times: number, used = 1000): number {
+    for (let count = 0; count < times; count++) {
+      this.pressure.observe(sample)
+      this.limit.observe(this.pressure.value, used)
+    }
+    return this.limit.limit
+  }
 }
 
 describe('adaptive limit', () => {
   it('shrinks to its least while any one figure stays above its target', () => {
-    for (const high of [{ loopLagMs: 80 }, { cpu: 1 }, { queueMs: 400 }])
-      assert.equal(feed(new AdaptiveLimit(OPTIONS), { ...CALM, ...high }, 100), 10, JSON.stringify(high))
+    const targets = { ...DEFAULT_TARGETS, utilization: 0.9 }
+    for (const high of [{ loopLagMs: 80 }, { utilization: 1 }, { queueMs: 400 }])
+      assert.equal(new Loaded(targets).feed({ ...CALM, ...high }, 100), 10, JSON.stringify(high))
+  })
+
+  it('neither shrinks nor grows for a loop that is busy and prompt, unless that is asked for', () => {
+    const loaded = new Loaded()
+    loaded.feed({ ...CALM, utilization: 1 }, 10)
+    const { limit } = loaded.limit
+    assert.equal(loaded.feed({ ...CALM, utilization: 1 }, 100), limit)
+    assert.equal(loaded.pressure.state, 'steady')
   })
 
   it('grows back to its most once the load is low and the limit is used', () => {
-    const limit = new AdaptiveLimit(OPTIONS)
-    feed(limit, { ...CALM, loopLagMs: 80 }, 100)
-    assert.equal(feed(limit, CALM, 300), 1000)
+    const loaded = new Loaded()
+    loaded.feed({ ...CALM, loopLagMs: 80 }, 100)
+    assert.equal(loaded.feed(CALM, 300), 1000)
   })
 
   it('does not grow while the limit is not what holds traffic back', () => {
-    assert.equal(feed(new AdaptiveLimit(OPTIONS), { ...CALM, inFlight: 10 }, 100), 100)
+    assert.equal(new Loaded().feed(CALM, 100, 10), 100)
   })
 
   it('is not moved by one bad sample', () => {
-    const limit = new AdaptiveLimit(OPTIONS)
-    feed(limit, { ...CALM, inFlight: 0 }, 10)
-    assert.equal(feed(limit, { ...CALM, loopLagMs: 45, inFlight: 0 }, 1), 100)
+    const loaded = new Loaded()
+    loaded.feed(CALM, 10, 0)
+    assert.equal(loaded.feed({ ...CALM, loopLagMs: 45 }, 1, 0), 100)
   })
 
   it('holds between calm and too much, so that it does not flap', () => {
-    const limit = new AdaptiveLimit(OPTIONS)
-    const busy = { ...CALM, cpu: 0.9 * 0.85 }
-    feed(limit, busy, 20)
-    const held = limit.limit
-    assert.equal(feed(limit, busy, 100), held)
+    const loaded = new Loaded()
+    const busy = { ...CALM, loopLagMs: 20 * 0.85 }
+    const held = loaded.feed(busy, 20)
+    assert.equal(loaded.feed(busy, 100), held)
   })
 
-  it('names the figure that presses', () => {
-    const causes = [{ loopLagMs: 80 }, { cpu: 1 }, { queueMs: 400 }].map((high) => {
-      const limit = new AdaptiveLimit(OPTIONS)
-      feed(limit, { ...CALM, ...high }, 50)
-      return limit.cause
+  it('names the figure that presses, and the state', () => {
+    const targets = { ...DEFAULT_TARGETS, utilization: 0.9 }
+    const pressures = [{ loopLagMs: 80 }, { utilization: 1 }, { queueMs: 400 }].map((high) => {
+      const loaded = new Loaded(targets)
+      loaded.feed({ ...CALM, ...high }, 50)
+      return loaded.pressure
     })
-    assert.deepEqual(causes, ['loop-lag', 'cpu', 'queue'])
-    assert.equal(new AdaptiveLimit(OPTIONS).cause, undefined)
+    assert.deepEqual(
+      pressures.map(({ cause, state }) => [cause, state]),
+      [
+        ['loop-lag', 'pressed'],
+        ['utilization', 'pressed'],
+        ['queue', 'pressed'],
+      ],
+    )
+    const calm = new Loaded().pressure
+    assert.deepEqual([calm.cause, calm.state], [undefined, 'calm'])
   })
 
   it('stays within its bounds whatever it is fed', () => {
     const figure = fc.oneof(fc.double(), fc.integer({ min: 0, max: 1000 }))
-    const sample = fc.record({ loopLagMs: figure, cpu: figure, queueMs: figure, inFlight: figure })
+    const sample = fc.record({ loopLagMs: figure, utilization: figure, queueMs: figure })
     fc.assert(
-      fc.property(fc.array(sample, { maxLength: 100 }), (samples) => {
-        const limit = new AdaptiveLimit(OPTIONS)
-        for (const one of samples) {
-          const now = limit.observe(one)
+      fc.property(fc.array(fc.tuple(sample, figure), { maxLength: 100 }), (samples) => {
+        const loaded = new Loaded()
+        for (const [one, used] of samples) {
+          const now = loaded.feed(one, 1, used)
           assert.ok(now >= 10 && now <= 1000 && Number.isInteger(now))
         }
       }),
     )
   })
 
-  it('refuses bounds that contradict each other', () => {
-    for (const wrong of [{ min: 0 }, { min: 200 }, { max: 50 }, { targets: { ...DEFAULT_TARGETS, cpu: 0 } }])
+  it('refuses bounds that contradict each other, and targets of nothing', () => {
+    for (const wrong of [{ min: 0 }, { min: 200 }, { max: 50 }])
       assert.throws(() => new AdaptiveLimit({ ...OPTIONS, ...wrong }), { code: 'INVALID_ARGUMENT' })
+    for (const wrong of [{ loopLagMs: 0 }, { utilization: 0 }, { queueMs: -1 }])
+      assert.throws(() => new LoadPressure({ ...DEFAULT_TARGETS, ...wrong }), { code: 'INVALID_ARGUMENT' })
   })
 })
 
@@ -93,14 +121,29 @@ describe('concurrency gate', () => {
   it('refuses nothing while adaptation is off', () => {
     const gate = new ConcurrencyGate(undefined)
     for (let count = 0; count < 10_000; count++) assert.equal(gate.tryEnter(), true)
-    gate.observe({ loopLagMs: 1e6, cpu: 1 })
+    gate.observe(1000)
     assert.equal(gate.tryEnter(), true)
     assert.equal(gate.facts.isAdaptive, false)
   })
 
-  it('shrinks when the event loop is really held up', async (test) => {
-    const gate = new ConcurrencyGate({ ...OPTIONS, initial: 100 })
-    const sampler = new LoadSampler(systemClock, gate)
+  it('tells the longest wait since it was asked last', () => {
+    const gate = new ConcurrencyGate(OPTIONS)
+    for (const queueMs of [3, 70, 5]) {
+      gate.tryEnter()
+      gate.leave(queueMs)
+    }
+    assert.deepEqual([gate.takeQueueMs(), gate.takeQueueMs()], [70, 0])
+  })
+})
+
+describe('load sampler', () => {
+  it('sees an event loop that is really held up: late, busy, and using its core', async (test) => {
+    const pressure = new LoadPressure(DEFAULT_TARGETS)
+    const seen: LoadFigures[] = []
+    const sampler = new LoadSampler(systemClock, (figures) => {
+      seen.push(figures)
+      pressure.observe({ ...figures, queueMs: 0 })
+    })
     sampler.start()
     test.after(() => sampler.stop())
     const hold = setInterval(() => {
@@ -108,7 +151,10 @@ describe('concurrency gate', () => {
       while (performance.now() < until);
     }, 5)
     test.after(() => clearInterval(hold))
-    await eventually('the limit shrank', () => gate.facts.limit < 100, 10_000)
-    assert.equal(gate.facts.cause, 'loop-lag')
+    await eventually('the load presses', () => pressure.state === 'pressed', 10_000)
+    assert.equal(pressure.cause, 'loop-lag')
+    const { utilization, cpuCores } = seen.at(-1)!
+    assert.ok(utilization > 0.5 && utilization <= 1, `utilization ${utilization}`)
+    assert.ok(cpuCores > 0, `${cpuCores} cores`)
   })
 })

@@ -120,6 +120,15 @@ for (const [name, kind, dialer] of DIALS) {
     const moved = await ask(connection, requestHeaders('c', { headers: ['x-redirect', '/elsewhere'] }))
     assert.deepEqual(moved.decision, { kind: 'redirect', url: '/elsewhere', status: 302 })
     assert.equal((await ask(connection, bodyChunk('a', 'some body'))).decision.kind, 'allow')
+    const pieces = await Promise.all(
+      Array.from({ length: 12 }, (_, chunkIndex) =>
+        ask(connection, bodyChunk('a', 'x'.repeat(65_536), { chunkIndex, isLast: chunkIndex === 11 })),
+      ),
+    )
+    assert.ok(
+      pieces.every(({ decision }) => decision.kind === 'allow'),
+      'pieces of one body under way together',
+    )
     const response = await ask(connection, responseHeaders('a'))
     assert.deepEqual(response.responseHeaders, [{ op: 'set', name: 'x-ref-agent-response', value: '1' }])
     assert.ok((await connection.ping(5000)) >= 0)

@@ -3,10 +3,8 @@ import { test } from 'node:test'
 import { ConcurrencyGate } from '../../src/proxy/limits/concurrency-gate.ts'
 import { Bench, chunkEvent, headersEvent } from './harness.ts'
 
-const targets = { loopLagMs: 20, cpu: 0.9, queueMs: 50 }
-
 function gate(limit: number): ConcurrencyGate {
-  return new ConcurrencyGate({ min: 1, initial: limit, max: limit, targets })
+  return new ConcurrencyGate({ min: 1, initial: limit, max: limit })
 }
 
 test('requests above the measured limit are refused before anything is sent, and a finished one makes room', async () => {

@@ -1,13 +1,46 @@
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
 import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
 import { limitStoreConformance } from './limit-store-conformance.ts'
+import { type ClosableStore, sharedLimitStoreConformance } from './shared-limit-store-conformance.ts'
+import { SocketLimitStore, serveEngine } from './socket-limit-store.ts'
 import { openStore } from './support.ts'
 
-/* The annotations are checks too: the stores satisfy the port without importing it. */
+async function sqlite(test: TestContext, path?: string): Promise<ClosableStore> {
+  const file = await openStore(test, path === undefined ? {} : { path })
+  /* The annotation is a check too: the store satisfies the port without importing it. */
+  const store: LimitStore = new SqliteLimitStore(file, new FakeClock(), { identity: 'test', offsetMs: 0 })
+  return { store, close: () => file.close() }
+}
+
+async function engine(test: TestContext): Promise<{ open: () => Promise<ClosableStore> }> {
+  const server = await serveEngine()
+  const handles: SocketLimitStore[] = []
+  test.after(async () => {
+    for (const handle of handles) void handle.close()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    open: async () => {
+      const store = new SocketLimitStore(port)
+      handles.push(store)
+      return { store, close: () => store.close() }
+    },
+  }
+}
+
 limitStoreConformance('in memory', () => Promise.resolve<LimitStore>(new MemoryLimitStore()))
-limitStoreConformance('SQLite', async (test): Promise<LimitStore> => {
-  const store = await openStore(test)
-  return new SqliteLimitStore(store, new FakeClock(), { identity: 'test', offsetMs: 0 })
+limitStoreConformance('SQLite', async (test) => (await sqlite(test)).store)
+limitStoreConformance('behind a socket', async (test) => (await (await engine(test)).open()).store)
+
+sharedLimitStoreConformance('SQLite', async (test) => {
+  const path = join(await temporaryFolder(test), 'weir.db')
+  return { open: () => sqlite(test, path) }
 })
+sharedLimitStoreConformance('behind a socket', engine)

@@ -13,7 +13,7 @@ import { udsProxyCodec } from '../../src/wire/uds/proxy-codec.ts'
 class Reading implements ChannelListener {
   readonly events: BodyChunkEvent[] = []
   onEvent: (event: BodyChunkEvent) => void = () => undefined
-  kept = false
+  kept = 0
   readonly #reader: MessageReader
 
   constructor() {
@@ -38,10 +38,8 @@ class Reading implements ChannelListener {
     this.#reader.push(bytes)
   }
 
-  hasKept(): boolean {
-    const { kept } = this
-    this.kept = false
-    return kept
+  keptCount(): number {
+    return this.kept
   }
 
   heldBytes(): number {
@@ -129,7 +127,7 @@ test('data that nobody keeps is whole while it is looked at, and what is kept st
       const isKept = (n: number): boolean => keeps[n % keeps.length]!
       reading.onEvent = ({ data, chunkIndex: n }) => {
         assert.ok(Buffer.from(data).equals(datum(n, lengths[n]!)), `piece ${n}`)
-        if (isKept(n)) reading.kept = true
+        if (isKept(n)) reading.kept++
       }
       read(stream(lengths), counts, new ReadBuffers(true), reading)
       for (const [n, length] of lengths.entries())

@@ -4,6 +4,7 @@ import type { HttpFrontendOptions } from '../../frontend/http/options.ts'
 import type { SessionKeySource } from '../../frontend/session-key.ts'
 import type { BreakerOptions } from '../../policy/breaker/breaker.ts'
 import type { AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
+import type { LoadTargets } from '../../policy/limits/load-pressure.ts'
 import type { StrategyName } from '../../policy/picker.ts'
 import type { StoreFailurePolicy } from '../../proxy/limits/leased-buckets.ts'
 import type { LimitRule } from '../../proxy/limits/limit-rule.ts'
@@ -26,7 +27,7 @@ export interface Config {
   readonly drainDelayMs: number
   readonly maxOpenRequests: number
   /** Undefined: measured load limits nothing. */
-  readonly overload: AdaptiveLimitOptions | undefined
+  readonly overload: OverloadConfig | undefined
   readonly sessionKey: SessionKeySource | undefined
   readonly log: LogConfig
 }
@@ -54,6 +55,13 @@ export interface StorageConfig {
   /** Rate-limit buckets in memory. */
   readonly maxBuckets: number
   readonly onFailure: StoreFailurePolicy
+  /** Whether slices of checkpoints follow the measured load. */
+  readonly batches: 'adaptive' | 'fixed'
+}
+
+/** Requests at agents, and the load that they are limited by. */
+export interface OverloadConfig extends AdaptiveLimitOptions {
+  readonly targets: LoadTargets
 }
 
 export interface LogConfig {

@@ -1,6 +1,7 @@
 import type { SessionKeySource } from '../../frontend/session-key.ts'
-import { type AdaptiveLimitOptions, DEFAULT_TARGETS } from '../../policy/limits/adaptive-limit.ts'
+import { DEFAULT_TARGETS } from '../../policy/limits/load-pressure.ts'
 import type { LimitKey, LimitRule } from '../../proxy/limits/limit-rule.ts'
+import type { OverloadConfig } from './config.ts'
 import type { ConfigInput } from './schema.ts'
 
 /** Far above what one process keeps in flight at calm (hundreds), so that a start is not held back. */
@@ -48,7 +49,7 @@ export function sessionSource(text: string): SessionKeySource {
 }
 
 /** The limit starts low and finds its height: what is measured decides, not the start. */
-export function overloadLimit(overload: NonNullable<ConfigInput['overload']>): AdaptiveLimitOptions {
+export function overloadLimit(overload: NonNullable<ConfigInput['overload']>): OverloadConfig {
   const min = overload.minInFlight ?? 50
   const max = Math.max(min, overload.maxInFlight ?? 10_000)
   return {
@@ -56,8 +57,8 @@ export function overloadLimit(overload: NonNullable<ConfigInput['overload']>): A
     max,
     initial: Math.min(max, Math.max(min, INITIAL_IN_FLIGHT)),
     targets: {
-      ...DEFAULT_TARGETS,
       loopLagMs: overload.loopLagMs ?? DEFAULT_TARGETS.loopLagMs,
+      utilization: overload.utilization ?? DEFAULT_TARGETS.utilization,
       queueMs: overload.queueMs ?? DEFAULT_TARGETS.queueMs,
     },
   }

@@ -152,6 +152,7 @@ export function resolveConfig(
       path: resolve(folder, input.storage?.path ?? 'weir.db'),
       maxBuckets: input.storage?.maxBuckets ?? 100_000,
       onFailure: input.storage?.onFailure ?? 'memory-only',
+      batches: input.storage?.batches ?? 'adaptive',
     },
     agents: Object.entries(input.agents ?? {}).map(([name, agent]) => agentConfig(name, agent)),
     routes: (input.routes ?? []).map(routeConfig),

@@ -135,6 +135,10 @@ export const configSchema = section(
           ['memory-only', 'deny', 'allow'],
           'Rate limits while the file cannot be used: count in memory, deny or allow. Default memory-only.',
         ).optional(),
+        batches: choice(
+          ['adaptive', 'fixed'],
+          'Whether buckets are written in smaller pieces while the process is loaded. Default adaptive.',
+        ).optional(),
       },
       'Durable facts.',
     ).optional(),
@@ -175,6 +179,12 @@ export const configSchema = section(
         loopLagMs: durationMs(
           20,
           'Lateness of the event loop that counts as full load. Default 20.',
+        ).optional(),
+        utilization: number(
+          0.05,
+          1,
+          0.95,
+          'Share of the time in which the event loop is busy that counts as full load. Default 1: a busy loop alone refuses nothing.',
         ).optional(),
         queueMs: durationMs(50, 'Wait for a connection that counts as full load. Default 50.').optional(),
       },

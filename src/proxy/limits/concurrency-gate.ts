@@ -1,17 +1,10 @@
-import type { LoadSample } from '../../policy/limits/adaptive-limit.ts'
-import {
-  AdaptiveLimit,
-  type AdaptiveLimitOptions,
-  type LoadCause,
-} from '../../policy/limits/adaptive-limit.ts'
+import { AdaptiveLimit, type AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
 
 export interface ConcurrencyFacts {
   readonly isAdaptive: boolean
   /** Events in flight now, and how many may be; Infinity while adaptation is off. */
   readonly inFlight: number
   readonly limit: number
-  readonly pressure: number
-  readonly cause: LoadCause | undefined
   readonly refused: number
 }
 
@@ -50,12 +43,18 @@ export class ConcurrencyGate {
     if (queueMs > this.#queueMs) this.#queueMs = queueMs
   }
 
-  /** Adapts the limit to the load of one interval; the gate adds what it saw itself. */
-  observe(load: Pick<LoadSample, 'loopLagMs' | 'cpu'>): void {
-    const sample = { ...load, queueMs: this.#queueMs, inFlight: this.#peak }
-    this.#peak = this.#inFlight
+  /** Longest wait for a connection since the last call, milliseconds. */
+  takeQueueMs(): number {
+    const queueMs = this.#queueMs
     this.#queueMs = 0
-    if (this.#adaptive !== undefined) this.#limit = this.#adaptive.observe(sample)
+    return queueMs
+  }
+
+  /** Adapts the limit to the pressure of one interval. */
+  observe(pressure: number): void {
+    const peak = this.#peak
+    this.#peak = this.#inFlight
+    if (this.#adaptive !== undefined) this.#limit = this.#adaptive.observe(pressure, peak)
   }
 
   get facts(): ConcurrencyFacts {
@@ -63,8 +62,6 @@ export class ConcurrencyGate {
       isAdaptive: this.#adaptive !== undefined,
       inFlight: this.#inFlight,
       limit: this.#limit,
-      pressure: this.#adaptive?.pressure ?? 0,
-      cause: this.#adaptive?.cause,
       refused: this.#refused,
     }
   }

@@ -25,8 +25,8 @@ export interface LeasedBucketsOptions {
   readonly storeTimeoutMs: number
 }
 
-/** Buckets queued for the store at once by a checkpoint: it takes as long as it takes, and nobody feels it. */
-const CHECKPOINT_STEP = 512
+/** Slices that a checkpoint queues at once: it takes as long as it takes, and nobody feels it. */
+const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
 /** Buckets that may wait to be given back. */
@@ -127,7 +127,8 @@ export class LeasedBuckets {
     this.#dirty = []
     let next = 0
     while (next < dirty.length && !this.courier.isFailing) {
-      for (const end = Math.min(next + CHECKPOINT_STEP, dirty.length); next < end; next++) {
+      const step = SLICES_AT_ONCE * this.courier.laterBatch
+      for (const end = Math.min(next + step, dirty.length); next < end; next++) {
         const bucket = dirty[next]!
         bucket.isDirty = false
         if (bucket.isCached) this.courier.askLater(bucket)

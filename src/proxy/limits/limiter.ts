@@ -176,6 +176,20 @@ export class Limiter implements LimitGate {
     this.#buckets.resize(capacity)
   }
 
+  /** Buckets in one call of a checkpoint, >= 1: more are faster, fewer hold the event loop up for less. */
+  get checkpointBatch(): number {
+    return this.#buckets.courier.laterBatch
+  }
+
+  set checkpointBatch(buckets: number) {
+    this.#buckets.courier.laterBatch = buckets
+  }
+
+  /** The largest one since this was asked last. */
+  takeLargestBatch(): number {
+    return this.#buckets.courier.takeLargestBatch()
+  }
+
   get onStoreFailure(): StoreFailurePolicy {
     return this.#buckets.onStoreFailure
   }

@@ -82,7 +82,8 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   #proxyVersion = ''
   /** What arrived behind a configuration that is still being applied; undefined: none is. */
   #behindConfigure: (() => void)[] | undefined
-  #hasKept = false
+  /** Events whose data outlived their delivery. */
+  #kept = 0
 
   constructor(
     channel: ByteChannel,
@@ -100,6 +101,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
     this.#out = new TickWriter(channel, this)
     this.#reader = codec.reader(this)
     this.#reader.setMaxPayloadBytes(MAX_GREETING_BYTES)
+    if (options.reusesBodyMemory === true) this.#reader.reuse(() => this.#kept)
     const timeoutMs = options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS
     this.#deadline = clock.setTimer(timeoutMs, () =>
       this.#shut(new WeirError('TIMEOUT', `${this.peer} did not greet within ${timeoutMs} ms`)),
@@ -188,13 +190,11 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
 
   /** For handlers: the data of an event is still in use when they return. */
   keepData(): void {
-    this.#hasKept = true
+    this.#kept++
   }
 
-  hasKept(): boolean {
-    const hasKept = this.#hasKept
-    this.#hasKept = false
-    return hasKept
+  keptCount(): number {
+    return this.#kept
   }
 
   heldBytes(): number {
@@ -318,7 +318,7 @@ export class AgentLink implements ProxyLink, ProxyMessageSink, ChannelListener, 
   /** Reading goes on, so that a proxy that leaves is noticed, but not without bound. */
   #postpone(handle: () => void): void {
     this.#behindConfigure!.push(handle)
-    this.#hasKept = true
+    this.#kept++
     if (this.#behindConfigure!.length >= MAX_POSTPONED) this.#channel.pause()
   }
 

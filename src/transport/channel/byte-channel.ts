@@ -3,11 +3,11 @@ import type { WeirError } from '../../core/errors.ts'
 /** What a byte channel tells its one owner. Never called after `onClosed`. */
 export interface ChannelListener {
   onData(chunk: Buffer): void
-  /** What was delivered may be in use beyond its `onData`, since this was last asked. Absent: it may. */
-  hasKept?(): boolean
-  /** Bytes of an incomplete message, the last ones of those delivered. With `hasKept`. */
+  /** Grows whenever something that was delivered is in use beyond its `onData`. Absent: anything may be. */
+  keptCount?(): number
+  /** Bytes of an incomplete message, the last ones of those delivered. With `keptCount`. */
   heldBytes?(): number
-  /** Moves those bytes to the start of `to`, which may overlap them, and returns how many they are. With `hasKept`. */
+  /** Moves those bytes to the start of `to`, which may overlap them, and returns how many they are. With `keptCount`. */
   moveHeld?(to: Buffer): number
   /**
    * The peer ended its direction in good order. `reason` is what it said, where the transport can say anything

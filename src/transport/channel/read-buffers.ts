@@ -27,7 +27,7 @@ export class ReadBuffers {
   /** Somebody has views on the slab. */
   #isKept = false
 
-  /** `isReused`: nobody keeps views beyond `onData`, unless `ChannelListener.hasKept` says so. */
+  /** `isReused`: nobody keeps views beyond `onData`, unless `ChannelListener.keptCount` says so. */
   constructor(isReused: boolean) {
     this.#isReused = isReused
   }
@@ -45,14 +45,15 @@ export class ReadBuffers {
     }
     const from = this.#at
     this.#at += count
+    const kept = listener.keptCount?.()
     listener.onData(slab.subarray(from, this.#at))
+    this.#isKept ||= !this.#isReused || kept === undefined || listener.keptCount!() !== kept
     this.#calmReads = count < SHARED_BYTES ? this.#calmReads + 1 : 0
     if (this.#calmReads >= CALM_READS) this.#slab = null
     else this.#makeRoom(slab, listener)
   }
 
   #makeRoom(slab: Buffer, listener: ChannelListener): void {
-    this.#isKept ||= !this.#isReused || listener.hasKept?.() !== false
     const isLow = slab.length - this.#at < LEAST_BYTES
     if (this.#isKept) {
       if (isLow) this.#begin()
