@@ -56,6 +56,7 @@ test('the state of an agent follows from what an event would meet, the most fund
     ['banned', { active: 0, breaker: 'open' }, { isBanned: true }],
     ['unavailable', { active: 0, available: 0, breaker: 'open' }],
     ['unavailable', { retiring: 2, available: 0 }],
+    ['unavailable', { configuring: 2, available: 0 }],
     ['breaker-open', { breaker: 'open', paused: 2 }],
     ['paused', { breaker: 'half-open', paused: 2 }],
     ['unavailable', { healthy: 0, available: 0 }],
