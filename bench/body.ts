@@ -28,9 +28,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const sinkProcess = new BenchProcess(process.execPath, [program('byte-sink'), sink])
   await sinkProcess.line(/^ready/)
   const uds = await udsAgent()
+  const keeping = await udsAgent(true)
   const grpc = await grpcAgent()
   const wires: Readonly<Record<string, () => Dialer>> = {
     'uds-msgpack': () => udsDialer(uds.address, HANDSHAKE, { encodings: ['msgpack', 'json'] }),
+    'uds-msgpack, data kept': () => udsDialer(keeping.address, HANDSHAKE, { encodings: ['msgpack', 'json'] }),
     'uds-json': () => udsDialer(uds.address, HANDSHAKE),
     grpc: () => grpcDialer(`grpc://${grpc.address}`, HANDSHAKE),
   }
@@ -43,6 +45,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       const ours = (): Promise<number> => timed(bodies * size, () => weirBodies(weir, size, bodies))
       const bare = (): Promise<number> => timed(bodies * size, () => bareBodies(sink, size, bodies))
       await ours()
+      await bare()
       const results = await interleave(quick ? 1 : 5, { ours, bare })
       rows.push(
         row(`${name} ${label}`, pairedRatio(results['ours']!, results['bare']!), size >= PIECE ? GOAL : 0, {
@@ -54,6 +57,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     await weir.close()
   }
   await uds.stop()
+  await keeping.stop()
   await grpc.stop()
   await sinkProcess.stop()
   rmSync(folder, { recursive: true, force: true })

@@ -19,10 +19,11 @@ export interface AgentProcess {
   stop(): Promise<void>
 }
 
-export async function udsAgent(): Promise<AgentProcess> {
+/** `keepsBodies`: its handlers may keep body data, as the SDK has it by default; without, memory is used again. */
+export async function udsAgent(keepsBodies = false): Promise<AgentProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'))
   const address = join(folder, 'agent.sock')
-  const process = await startAgent(['uds', address])
+  const process = await startAgent(['uds', address, ...(keepsBodies ? ['keep'] : [])])
   return {
     process,
     address,

@@ -6,7 +6,7 @@ import type { RunningAgent } from '../../src/sdk/running-agent.ts'
 import { serveGrpc, serveUds } from '../../src/sdk/serve.ts'
 
 /*
- * An SDK agent in a process of its own: `agent uds PATH`, `agent grpc HOST:PORT`, `agent reverse ADDRESS TOKEN N`.
+ * An SDK agent in a process of its own: `agent uds PATH [keep]`, `agent grpc HOST:PORT`, `agent reverse ADDRESS TOKEN N`.
  * It marks what it saw with a header, and says on request how many events its handlers ran.
  */
 let seen = 0
@@ -25,7 +25,7 @@ const agent: Agent = {
 }
 
 async function start(kind: string | undefined, address: string): Promise<RunningAgent> {
-  if (kind === 'uds') return serveUds(address, agent, { reuseBodyMemory: true })
+  if (kind === 'uds') return serveUds(address, agent, { reuseBodyMemory: process.argv[4] !== 'keep' })
   if (kind === 'grpc') return serveGrpc(address, agent, { reuseBodyMemory: true })
   if (kind === 'reverse') {
     return dialIn(address, agent, { token: process.argv[4] ?? '', connections: Number(process.argv[5] ?? 4) })

@@ -13,10 +13,10 @@ import { listenReverse } from '../../src/transport/reverse/reverse-listener.ts'
 import { requestHeaders } from '../harness/events.ts'
 
 /*
- * Holds connections and says what they cost: `idle-host bare|weir PATH`. `bare` accepts sockets and reads them;
+ * Holds connections and says what they cost: `idle-host bare|weir PATH`. `bare` accepts sockets and answers a greeting;
  * `weir` registers agents that dial in and keeps them in a pool. Commands, a line each on standard input:
  *   work    one event (bare: one message) goes out on every connection and is answered
- *   rest    what every connection does while idle: a heartbeat, answered
+ *   rest    all connections at once: a heartbeat (bare: one message), answered
  *   used    bytes in use after garbage collections: JavaScript heap, and all memory of the process
  * Run with --expose-gc.
  */
@@ -31,8 +31,11 @@ interface Held {
 function holdBare(): Held {
   const sockets: Socket[] = []
   const server = createServer((socket) => {
-    sockets.push(socket)
     socket.on('data', () => undefined)
+    socket.once('data', () => {
+      sockets.push(socket)
+      socket.write('welcome')
+    })
     socket.on('error', () => socket.destroy())
   })
   server.listen({ path, backlog: 4096 }, () => console.log('ready'))
@@ -43,7 +46,11 @@ function holdBare(): Held {
         socket.write('event')
         return once(socket, 'data')
       }),
-    rest: async () => undefined,
+    async rest() {
+      const answers = sockets.map((socket) => once(socket, 'data'))
+      for (const socket of sockets) socket.write('ping')
+      await Promise.all(answers)
+    },
   }
 }
 
@@ -77,8 +84,7 @@ async function holdWeir(): Promise<Held> {
       /* As if the heartbeat's interval had passed. */
       visitAt += 100 * heartbeatMs
       pool.visit(visitAt)
-      const now = systemClock.now()
-      const isPinged = (id: number): boolean => (pool.find(id)?.health.roundTripMs(now) ?? 0) > 0
+      const isPinged = (id: number): boolean => (pool.find(id)?.health.roundTripMs ?? 0) > 0
       while (!ids.every(isPinged)) await sleep(50)
     },
   }
@@ -102,6 +108,18 @@ async function inTurn<T>(all: readonly T[], work: (one: T) => Promise<unknown>):
   for (let at = 0; at < all.length; at += 32) await Promise.all(all.slice(at, at + 32).map(work))
 }
 
+/**
+ * Brings the young generation to its full size, which is a reserve of the process: grown by one side alone, it would
+ * count as the cost of connections.
+ */
+function fillYoungGeneration(): void {
+  for (let round = 0; round < 20; round++) {
+    const kept: object[] = []
+    for (let n = 0; n < 200_000; n++) kept.push({ n })
+  }
+}
+
+fillYoungGeneration()
 const held = kind === 'bare' ? holdBare() : await holdWeir()
 
 async function used(): Promise<string> {

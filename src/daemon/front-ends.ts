@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import type { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
 import { VERSION } from '../core/version.ts'
 import { AgentProtocolFrontEnd } from '../frontend/agent-protocol/front-end.ts'
@@ -58,7 +59,9 @@ export class FrontEnds {
   /** @throws WeirError naming the option and the address */
   async open(listeners: Listeners): Promise<void> {
     const { listen } = this.#parts.config
-    const { clock } = this.#parts
+    const { clock, probe } = this.#parts
+    const onDropped = (peer: string, reason: WeirError): void =>
+      probe.notice?.('warn', `a connection to listen.grpc was closed: ${reason.message}`, { peer })
     const http = this.#http
     const protocol = this.#protocol
     if (protocol !== undefined && listen.grpc !== undefined) {
@@ -66,7 +69,7 @@ export class FrontEnds {
       await listeners.open(
         'listen.grpc',
         address,
-        () => listenGrpc(address, protocol.agentEnd, { clock }),
+        () => listenGrpc(address, protocol.agentEnd, { clock, onDropped }),
         bound,
       )
     }

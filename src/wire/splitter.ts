@@ -25,6 +25,9 @@ const GROWTH = 8
 /** Memory of a larger frame is given back, however the next one will be. */
 const SPARE_BYTES = 256 * 1024
 
+/** Where the next small frame that spans chunks is gathered, whosever it is: connections between frames hold none. */
+let smallSpare: Buffer | null = null
+
 /**
  * Cuts a byte stream into frames. Frames that lie whole inside a chunk are handed on in place; one that spans
  * chunks is gathered in a buffer that grows with the data received, never with the length announced.
@@ -118,11 +121,13 @@ export abstract class FrameReader {
     const isSpare = isLasting && !this.#isView && bytes.length <= SPARE_BYTES
     this.#heldEnd = 0
     this.#heldFrame = 0
-    if (isLasting || this.#isView) this.#held = null
+    const isSmall = !isLasting && !this.#isView
+    this.#held = null
     this.#isView = false
     const kept = this.#keptCount?.()
     this.onFrame(bytes, 0, size)
     if (isSpare && kept !== undefined && this.#keptCount!() === kept) this.#spare = bytes
+    if (isSmall) smallSpare = bytes
     return at + taken
   }
 
@@ -134,6 +139,10 @@ export abstract class FrameReader {
       this.#heldEnd = needed
       this.#isView = true
       return
+    }
+    if (this.#held === null && smallSpare !== null) {
+      this.#held = smallSpare
+      smallSpare = null
     }
     if (this.#held === null || this.#isView || this.#held.length < needed) {
       const grown = this.#room(needed)

@@ -1,7 +1,6 @@
 import type { HealthReport } from '../../core/agent-messages.ts'
 import { Backoff } from '../../core/backoff.ts'
 import type { Random } from '../../core/random.ts'
-import { PeakEwma } from '../peak-ewma.ts'
 import type { EjectionGroup } from './ejection-group.ts'
 import { FailureScore } from './failure-score.ts'
 import type { HealthSettings } from './health-options.ts'
@@ -52,13 +51,13 @@ export class Health {
   #score: FailureScore | undefined
   #pauses: Backoff | undefined
   #reported: ReportedHealth | undefined
-  #roundTrip: PeakEwma | undefined
 
   #verdict: Verdict = 'healthy'
   /** Defined while the verdict is `ejected`, and only then. */
   #ejection: Ejection | undefined
   #failuresInRow = 0
   #pingsMissed = 0
+  #roundTripMs = 0
   #repliedAt: number
   #isClosed = false
 
@@ -106,9 +105,9 @@ export class Health {
     return this.#reported?.timeoutMultiplier(now) ?? 1
   }
 
-  /** Recent peak of ping round trips, milliseconds; 0 before the first. */
-  roundTripMs(now: number): number {
-    return this.#roundTrip?.value(now) ?? 0
+  /** Round trip of the last ping that was answered, milliseconds; 0 before the first. */
+  get roundTripMs(): number {
+    return this.#roundTripMs
   }
 
   /** Instant from which a trial may start; undefined unless ejected by our own judgement. */
@@ -159,8 +158,7 @@ export class Health {
   /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
   ponged(roundTripMs: number, now: number): void {
     this.#pingsMissed = 0
-    this.#roundTrip ??= new PeakEwma()
-    this.#roundTrip.observe(roundTripMs, now)
+    this.#roundTripMs = roundTripMs
     if (this.#ejection?.cause === 'unreachable') this.#reinstate(now)
   }
 

@@ -5,6 +5,8 @@ import type { BindAddress } from '../endpoint.ts'
 import type { Listener } from '../proxy-link.ts'
 import { serverTls, type TlsServerOptions } from '../tls-options.ts'
 import { TCP_KEEPALIVE_MS } from './connect-socket.ts'
+import { hostPort } from './host-port.ts'
+import { type NewcomerOptions, Newcomers } from './newcomers.ts'
 import { bindSocketFile, type SocketMode } from './socket-file.ts'
 
 export interface SocketListenerOptions {
@@ -13,8 +15,8 @@ export interface SocketListenerOptions {
   readonly mode?: SocketMode | undefined
   /** Required for `tls://`. */
   readonly tls?: TlsServerOptions | undefined
-  /** Milliseconds a client has for its TLS handshake. Default 10,000. */
-  readonly tlsHandshakeTimeoutMs?: number | undefined
+  /** Bounds of clients that are in their TLS handshake. Required for `tls://`. */
+  readonly handshakes?: NewcomerOptions | undefined
   /** Gets each socket, after its TLS handshake; owns it from then on. */
   readonly onSocket: (socket: Socket, peer: string) => void
   /** Closes everything that was made of the accepted sockets. */
@@ -29,12 +31,11 @@ export async function listenSockets(options: SocketListenerOptions): Promise<Lis
   const { address } = options
   const server = serverFor(options)
   /* Sockets that are still in their TLS handshake are known to nobody else. */
-  const handshaking = new Set<Socket>()
-  if (address.kind === 'tls')
-    server.on('connection', (socket: Socket) => {
-      handshaking.add(socket)
-      socket.once('close', () => handshaking.delete(socket))
-    })
+  const handshaking = options.handshakes === undefined ? undefined : new Newcomers(options.handshakes)
+  if (handshaking !== undefined) {
+    server.on('connection', (socket: Socket) => handshaking.add(socket))
+    server.on('secureConnection', (socket: Socket) => handshaking.settled(peerOf(socket)))
+  }
   const removeFile =
     address.kind === 'unix' ? await bindSocketFile(server, address.path, options.mode ?? 0o600) : undefined
   if (address.kind !== 'unix') await bindPort(server, address.host, address.port)
@@ -50,7 +51,7 @@ export async function listenSockets(options: SocketListenerOptions): Promise<Lis
         const closed = new Promise((resolve) => server.close(resolve))
         await removeFile?.()
         await options.closeAccepted()
-        for (const socket of handshaking) socket.destroy()
+        handshaking?.destroyAll()
         await closed
       })()
       return closing
@@ -58,7 +59,7 @@ export async function listenSockets(options: SocketListenerOptions): Promise<Lis
   }
 }
 
-function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketListenerOptions): Server {
+function serverFor({ address, tls, handshakes, onSocket }: SocketListenerOptions): Server {
   if (address.kind !== 'tls') {
     const server = createServer({
       allowHalfOpen: true,
@@ -70,7 +71,7 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
     server.on('connection', (socket) => onSocket(socket, fileName ?? peerOf(socket)))
     return server
   }
-  if (tls === undefined)
+  if (tls === undefined || handshakes === undefined)
     throw new WeirError(
       'INVALID_ARGUMENT',
       `tls://${address.host}:${address.port} needs a certificate and key`,
@@ -80,7 +81,7 @@ function serverFor({ address, tls, tlsHandshakeTimeoutMs, onSocket }: SocketList
     allowHalfOpen: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
-    handshakeTimeout: tlsHandshakeTimeoutMs ?? 10_000,
+    handshakeTimeout: handshakes.timeoutMs,
   })
   server.on('secureConnection', (socket) => onSocket(socket, peerOf(socket)))
   /* Node leaves the socket of a handshake that timed out open. */
@@ -111,9 +112,4 @@ function describe(address: BindAddress, port: number): string {
 
 function peerOf(socket: Socket): string {
   return hostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

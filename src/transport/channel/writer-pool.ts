@@ -2,8 +2,10 @@ import { ByteWriter } from '../../wire/byte-writer.ts'
 
 /** Writers kept for reuse. At most one is in use per connection and tick, so few serve thousands. */
 const MAX_FREE = 64
-/** A writer that grew past this is left to the garbage collector: big bodies are rare, memory is not. */
-const MAX_KEPT_BYTES = 256 * 1024
+/** A writer that grew past this is left to the garbage collector; pieces of a body that go together fit into it as text. */
+const MAX_KEPT_BYTES = 1024 * 1024
+/** Bytes of all writers that are kept. */
+const MAX_FREE_BYTES = 8 * 1024 * 1024
 /** Room for a handful of events before the first growth. */
 const INITIAL_BYTES = 4096
 
@@ -22,13 +24,16 @@ export class PooledWriter extends ByteWriter {
 }
 
 const free: PooledWriter[] = []
+let freeBytes = 0
 
 /**
  * Encoding buffers shared by all connections of the process: a connection holds one only while it has bytes to
  * hand over, so an idle connection costs none.
  */
 export function acquireWriter(borrower: WriterBorrower): PooledWriter {
-  const writer = free.pop() ?? new PooledWriter(INITIAL_BYTES, true)
+  const kept = free.pop()
+  if (kept !== undefined) freeBytes -= kept.bytes.length
+  const writer = kept ?? new PooledWriter(INITIAL_BYTES, true)
   writer.borrower = borrower
   return writer
 }
@@ -37,5 +42,8 @@ export function acquireWriter(borrower: WriterBorrower): PooledWriter {
 export function releaseWriter(writer: PooledWriter): void {
   writer.clear()
   writer.borrower = undefined
-  if (writer.bytes.length <= MAX_KEPT_BYTES && free.length < MAX_FREE) free.push(writer)
+  const { length } = writer.bytes
+  if (length > MAX_KEPT_BYTES || free.length >= MAX_FREE || freeBytes + length > MAX_FREE_BYTES) return
+  freeBytes += length
+  free.push(writer)
 }

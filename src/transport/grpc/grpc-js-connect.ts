@@ -1,7 +1,7 @@
 import { Client, type ClientDuplexStream, credentials, status as grpcStatus, Metadata } from '@grpc/grpc-js'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { type ChannelListener, MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
-import { hostPort } from '../channel/socket-listener.ts'
+import { hostPort } from '../channel/host-port.ts'
 import type { TlsClientOptions } from '../tls-options.ts'
 import { GrpcJsChannel, lostCall } from './grpc-js-channel.ts'
 import type { GrpcDialerOptions } from './grpc-options.ts'

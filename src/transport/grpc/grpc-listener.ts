@@ -9,6 +9,9 @@ import type { GrpcListenerOptions } from './grpc-options.ts'
 import { HEALTH_CHECK_PATH, serveHealthCheck } from './health-service.ts'
 import { listenHttp2 } from './http2-server.ts'
 
+/** Long enough for clients that connect ahead of their first request. */
+const FIRST_CALL_TIMEOUT_MS = 60_000
+
 /**
  * Serves an agent over gRPC.
  * @param address `host:port` or `grpc://host:port`; `grpcs://` needs `options.tls`. Port 0 picks a free one.
@@ -35,6 +38,12 @@ export async function listenGrpc(
     tls,
     routes: new Map([...routes, [HEALTH_CHECK_PATH, serveHealthCheck], ...(options.services ?? [])]),
     clock,
+    newcomers: {
+      max: options.maxNewcomers,
+      timeoutMs: options.firstCallTimeoutMs ?? FIRST_CALL_TIMEOUT_MS,
+      clock,
+      onDropped: options.onDropped,
+    },
     closeCalls: () => links.closeAll(),
   })
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import type { WeirError } from '../../core/errors.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import type { TlsClientOptions, TlsServerOptions } from '../tls-options.ts'
 import type { GrpcRoutes } from './grpc-routes.ts'
@@ -30,6 +31,12 @@ export interface GrpcListenerOptions {
   readonly implementation?: GrpcImplementation
   readonly tls?: TlsServerOptions | undefined
   readonly limits?: FrameLimits | undefined
+  /** Clients at once that have made no call yet; one more, and the oldest is closed. Default 256. `http2` only. */
+  readonly maxNewcomers?: number | undefined
+  /** Milliseconds a client has from its connection to its first call. Default 60,000. `http2` only. */
+  readonly firstCallTimeoutMs?: number | undefined
+  /** Told of each client that was closed for one of the two: OVERLOADED or TIMEOUT. */
+  readonly onDropped?: ((peer: string, reason: WeirError) => void) | undefined
   /** More calls to serve on the same port, by path. `http2` only. */
   readonly services?: GrpcRoutes | undefined
   readonly clock?: Clock

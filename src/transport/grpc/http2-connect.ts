@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
-import { hostPort } from '../channel/socket-listener.ts'
+import { hostPort } from '../channel/host-port.ts'
 import { clientTls, type TlsClientOptions } from '../tls-options.ts'
 import {
   FRAME_BYTES,

@@ -9,7 +9,9 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '../../core/clock.ts'
 import { TCP_KEEPALIVE_MS } from '../channel/connect-socket.ts'
-import { bindPort, hostPort } from '../channel/socket-listener.ts'
+import { hostPort } from '../channel/host-port.ts'
+import { type NewcomerOptions, Newcomers } from '../channel/newcomers.ts'
+import { bindPort } from '../channel/socket-listener.ts'
 import type { Listener } from '../proxy-link.ts'
 import { serverTls, type TlsServerOptions } from '../tls-options.ts'
 import { FRAME_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './grpc-options.ts'
@@ -32,6 +34,8 @@ export interface Http2ServerOptions {
   readonly tls: TlsServerOptions | undefined
   readonly routes: GrpcRoutes
   readonly clock: Clock
+  /** Bounds of clients that have made no call yet, their TLS handshake and HTTP/2 preface included. */
+  readonly newcomers: NewcomerOptions
   /** Ends the calls that are open. */
   readonly closeCalls: () => Promise<void>
 }
@@ -52,10 +56,12 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   const sessions = new Set<ServerHttp2Session>()
   const sockets = new Set<Socket>()
+  const newcomers = new Newcomers(options.newcomers)
   server.on('connection', (socket: Socket) => {
     socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
+    newcomers.add(socket)
   })
   server.on('session', (session) => {
     sessions.add(session)
@@ -68,7 +74,10 @@ export async function listenHttp2(options: Http2ServerOptions): Promise<Listener
     })
   })
   server.on('sessionError', () => {})
-  server.on('stream', (stream, headers) => route(stream, headers, routes))
+  server.on('stream', (stream, headers) => {
+    const peer = peerOf(stream)
+    if (route(stream, headers, routes, peer)) newcomers.settled(peer)
+  })
   await bindPort(server, host, options.port)
   server.on('error', () => {})
   const { port } = server.address() as AddressInfo
@@ -112,30 +121,41 @@ function watch(session: ServerHttp2Session, clock: Clock): () => void {
   return () => timer.cancel()
 }
 
-function route(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, routes: GrpcRoutes): void {
+function peerOf({ session }: ServerHttp2Stream): string {
+  const { remoteAddress, remotePort } = session?.socket ?? {}
+  return hostPort(remoteAddress ?? '', remotePort ?? 0)
+}
+
+/** Whether it was a call that is served here. */
+function route(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  routes: GrpcRoutes,
+  peer: string,
+): boolean {
   if (headers[':method'] !== 'POST') {
     refuse(stream, 405)
-    return
+    return false
   }
   if (!isGrpcType(headers['content-type'] ?? '')) {
     refuse(stream, 415)
-    return
+    return false
   }
   const encoding = headers['grpc-encoding']
   if (encoding !== undefined && encoding !== 'identity') {
     stream.on('error', () => {})
     endWithStatus(stream, GRPC_STATUS.unimplemented, `compression ${String(encoding)} is not supported`)
-    return
+    return false
   }
   const path = headers[':path'] ?? ''
   const handler = routes.get(path)
   if (handler === undefined) {
     stream.on('error', () => {})
     endWithStatus(stream, GRPC_STATUS.unimplemented, `unknown method ${path}`)
-    return
+    return false
   }
-  const { remoteAddress, remotePort } = stream.session?.socket ?? {}
-  handler(stream, headers, hostPort(remoteAddress ?? '', remotePort ?? 0))
+  handler(stream, headers, peer)
+  return true
 }
 
 function refuse(stream: ServerHttp2Stream, status: number): void {

@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { Encoding, RegistrationRequest } from '../../wire/codec.ts'
+import type { NewcomerOptions } from '../channel/newcomers.ts'
 import type { SocketMode } from '../channel/socket-file.ts'
 import { listenSockets } from '../channel/socket-listener.ts'
 import type { Connection } from '../connection.ts'
@@ -58,7 +59,8 @@ export interface ReverseListenerOptions {
   readonly registrationTimeoutMs?: number
   /**
    * Sockets at once that have not registered. One more, and the one that has been silent for longest is closed: idle
-   * sockets, which cost an outsider nothing, must not keep agents out. Default 128.
+   * sockets, which cost an outsider nothing, must not keep agents out. As many more may be in their TLS handshake.
+   * Default 128.
    */
   readonly maxPendingRegistrations?: number
   readonly clock?: Clock
@@ -83,11 +85,18 @@ export function listenReverse(address: string, options: ReverseListenerOptions):
       connection?.keepIn(admitted)
     },
   }
+  const place = parseBindAddress(address)
+  const handshakes: NewcomerOptions = {
+    max: maxPending,
+    timeoutMs,
+    clock,
+    onDropped: (peer, reason) => options.onRefused?.({ address: peer, certificate: undefined }, reason),
+  }
   return listenSockets({
-    address: parseBindAddress(address),
+    address: place,
     mode: options.mode,
     tls: options.tls,
-    tlsHandshakeTimeoutMs: timeoutMs,
+    handshakes: place.kind === 'tls' ? handshakes : undefined,
     onSocket: accept,
     closeAccepted,
   })
