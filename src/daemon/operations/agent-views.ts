@@ -59,6 +59,8 @@ function standing(
       reason: `taken out of service; weir undrain ${config.name} puts it back`,
     }
   if (ban !== undefined) return { state: 'banned', reason: banReason(ban) }
+  if (usable <= 0 && snapshot.configuring > 0)
+    return { state: 'unavailable', reason: 'the agent has not acknowledged its configuration yet' }
   if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure) }
   if (snapshot.breaker === 'open')
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
