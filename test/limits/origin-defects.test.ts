@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { ALLOWED } from '../../src/proxy/limits/limit-gate.ts'
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { Limiter } from '../../src/proxy/limits/limiter.ts'
@@ -255,25 +253,5 @@ describe('what the limiter this one learned from got wrong', () => {
     assert.equal(limiter.peek(request())[0]!.remaining, 10)
     await limiter.drain()
     assert.deepEqual(await store.expireIdle(clock.now()), { expired: 1, rows: 0 })
-  })
-
-  it('has one test for each of the thirteen defects, with the titles of the README', () => {
-    const source = readFileSync(
-      fileURLToPath(new URL('../../../test/limits/origin-defects.test.ts', import.meta.url)),
-      'utf8',
-    )
-    const titles = [...source.matchAll(/^ {2}it\('(\d+: [^']+)'/gm)].map((match) => match[1]!)
-    assert.deepEqual(
-      titles.map((title) => Number.parseInt(title, 10)),
-      Array.from({ length: 13 }, (_, index) => index + 1),
-    )
-    const readme = readFileSync(
-      fileURLToPath(new URL('../../../src/proxy/limits/README.md', import.meta.url)),
-      'utf8',
-    )
-    const listed = [...readme.matchAll(/^\| *(\d+) *\|[^|]*\| ([^|]+) \|$/gm)].map(
-      (match) => `${match[1]}: ${match[2]!.trim()}`,
-    )
-    assert.deepEqual(listed, titles)
   })
 })

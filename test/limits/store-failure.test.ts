@@ -94,6 +94,21 @@ describe('limiter whose store is out of reach', () => {
     assert.equal(setup.limiter.stats.store.isFailing, false)
   })
 
+  it('gives tokens back at a clean end although the store was too slow a moment before', async () => {
+    const setup = setUp({ rules: [rule(0, 100)] })
+    const { clock, store, limiter } = setup
+    assert.equal(await admitted(limiter, 10, { agent: 'known' }), 10)
+    await runIntoTimeout(setup)
+    const drained = limiter.drain()
+    await turns()
+    /* Longer than a check may wait, while the trial is on its way. */
+    clock.advance(1000)
+    store.mode = 'steady'
+    await drained
+    const restarted = makeLimiter({ clock, store, rules: [rule(0, 100)] })
+    assert.equal(await admitted(restarted, 200, { agent: 'known' }), 90)
+  })
+
   it('never spends what an answer after the timeout grants', async () => {
     const setup = setUp({ rules: [rule(0, 10)] })
     await setup.limiter.start()

@@ -60,7 +60,10 @@ function standing(
     }
   if (ban !== undefined) return { state: 'banned', reason: banReason(ban) }
   if (usable <= 0 && snapshot.configuring > 0)
-    return { state: 'unavailable', reason: 'the agent has not acknowledged its configuration yet' }
+    return {
+      state: 'unavailable',
+      reason: 'connected, but it has not taken its configuration yet; see weir pushes',
+    }
   if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure) }
   if (snapshot.breaker === 'open')
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }

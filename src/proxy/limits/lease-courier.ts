@@ -55,7 +55,8 @@ export class LeaseCourier {
   readonly #clock: Clock
   readonly #host: CourierHost
   readonly #probe: Probe
-  readonly #timeoutMs: number
+  /** Longest that a call may take before the store counts as out of reach. */
+  timeoutMs: number
   #urgent: CachedBucket[] = []
   readonly #later: CachedBucket[] = []
   #laterHead = 0
@@ -80,7 +81,7 @@ export class LeaseCourier {
     this.#clock = options.clock
     this.#host = options.host
     this.#probe = options.probe
-    this.#timeoutMs = options.timeoutMs
+    this.timeoutMs = options.timeoutMs
   }
 
   /** The last call failed; asks are answered by the limiter's policy meanwhile. */
@@ -148,10 +149,14 @@ export class LeaseCourier {
    * Judges the store by a call that somebody made: late or failed, it is out of reach; `isWrite`: answered, it is there
    * (a file that nobody may write can still be read). Never rejects.
    */
-  watch<T>(call: T | Promise<T>, isWrite: boolean): Promise<T | WeirError> {
+  watch<T>(
+    call: T | Promise<T>,
+    isWrite: boolean,
+    timeoutMs: number = this.timeoutMs,
+  ): Promise<T | WeirError> {
     return new Promise((resolve) => {
-      const timer = this.#clock.setTimer(this.#timeoutMs, () => {
-        const error = new WeirError('STORAGE', `limit store gave no answer within ${this.#timeoutMs} ms`)
+      const timer = this.#clock.setTimer(timeoutMs, () => {
+        const error = new WeirError('STORAGE', `limit store gave no answer within ${timeoutMs} ms`)
         this.#fail(error)
         resolve(error)
       })

@@ -29,6 +29,8 @@ export interface LeasedBucketsOptions {
 const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
+/** Longest that a call may take at a clean end. */
+const GIVE_BACK_TIMEOUT_MS = 2500
 /** Buckets that may wait to be given back. */
 const MOST_LEAVING = 100_000
 
@@ -159,6 +161,9 @@ export class LeasedBuckets {
 
   /** Gives every unused token back. */
   async giveAllBack(): Promise<void> {
+    /* Nobody waits any more, and what does not reach the store lapses: a slow one is given its time. */
+    this.courier.timeoutMs = Math.max(this.courier.timeoutMs, GIVE_BACK_TIMEOUT_MS)
+    await this.courier.tryAgain()
     /* What is on its way would be granted after the return. */
     await this.courier.quiet()
     for (const bucket of [...this.cache]) {

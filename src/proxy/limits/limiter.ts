@@ -41,6 +41,9 @@ export interface LimitView {
 /** Between checkpoints, looks at other processes' bans, and steps of the store's housekeeping. */
 const TICK_MS = 1000
 
+/** Longest that housekeeping may take before the store counts as out of reach: nobody waits for it. */
+const HOUSEKEEPING_TIMEOUT_MS = 2500
+
 /**
  * Bans and token buckets of all agents, in two levels: a bounded cache that decides in the same turn, and a
  * store that hands tokens out before they are spent. See README.md for why no crash and no second process
@@ -262,9 +265,10 @@ export class Limiter implements LimitGate {
 
   async #keepHouse(): Promise<void> {
     const { courier } = this.#buckets
-    await courier.watch(this.bans.refresh(), false)
+    await courier.watch(this.bans.refresh(), false, HOUSEKEEPING_TIMEOUT_MS)
     if (courier.isFailing) return
-    const facts = await courier.watch(this.#store.expireIdle(this.#clock.now()), true)
+    const expiry = this.#store.expireIdle(this.#clock.now())
+    const facts = await courier.watch(expiry, true, HOUSEKEEPING_TIMEOUT_MS)
     if (facts instanceof WeirError) return
     this.#counters.rows = facts.rows
     this.#counters.expired += facts.expired
