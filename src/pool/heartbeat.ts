@@ -3,6 +3,8 @@ import type { LiveConnection } from './live-connection.ts'
 
 /** Pings in a row without a pong after which a connection counts as half open. */
 const MISSES = 2
+/** A pong that took this long, milliseconds, ends a silence: the agent was stopped or stuck, and is not any more. */
+const SILENT_MS = 500
 
 /**
  * Proof of life of one connection that has been silent for a heartbeat's interval. Replies prove it too, so a busy
@@ -31,8 +33,9 @@ export class Heartbeat {
     this.#isOut = true
     try {
       const roundTripMs = await live.connection.ping(intervalMs / 2)
+      const wasSilent = this.#misses > 0 || roundTripMs >= SILENT_MS
       this.#misses = 0
-      live.ponged(roundTripMs, this.beatAt)
+      live.ponged(roundTripMs, this.beatAt, wasSilent)
     } catch {
       if (live.stage === 'gone') return
       if (live.aliveAt > sentAt) this.#misses = 0

@@ -44,7 +44,7 @@ export interface ConnectionOwner {
   /** A flow signal of the agent changed something. */
   onFlowChanged(change: FlowChange): void
   onStrayReply(connection: LiveConnection): void
-  /** A ping was answered. */
+  /** A ping was answered after a silence. */
   onPonged(connection: LiveConnection): void
 }
 
@@ -292,14 +292,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   /** The ping of `beatAt`, clock milliseconds, was answered. */
-  ponged(roundTripMs: number, beatAt: number): void {
+  ponged(roundTripMs: number, beatAt: number, wasSilent: boolean): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.aliveAt = Math.max(this.aliveAt, beatAt)
     this.#heartbeat = undefined
     this.health.ponged(roundTripMs, owner.now)
     this.#isEjected = this.health.trialAt !== undefined
-    owner.onPonged(this)
+    if (wasSilent) owner.onPonged(this)
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 

@@ -27,7 +27,7 @@ test('a connection that comes while the breaker is open gives the agent a trial 
   assert.notEqual(typeof pool.lease(hints()), 'string')
 })
 
-test('while the breaker is open the agent is pinged once per visit, and its pong gives it a trial', async () => {
+test('while the breaker is open the agent is pinged once per visit, and a pong that ends a silence gives it a trial', async () => {
   const { pool, dialer, clock, pass } = await broken()
   for (const one of dialer.alive) one.answersPings = false
   assert.equal(pool.visitAt, 0)
@@ -54,6 +54,17 @@ test('a reply that comes too late shows that the agent works again', async () =>
   const { pool, dialer } = await broken()
   dialer.alive[0]!.reply('forgotten')
   assert.equal(pool.snapshot().breaker, 'half-open')
+})
+
+test('an agent that answered pings all along and nothing else gets no trial for them', async () => {
+  const { pool, clock, dialer, pass } = await broken()
+  for (let visit = 0; visit < 10; visit++) {
+    clock.advance(1000)
+    pool.visit(clock.now())
+    await pass(0)
+  }
+  assert.ok(dialer.alive[0]!.pings >= 10)
+  assert.equal(pool.snapshot().breaker, 'open')
 })
 
 test('an open breaker whose pause is over asks for no more pings', async () => {
