@@ -1,4 +1,5 @@
 import type { WeirError } from '../core/errors.ts'
+import type { BypassReason } from '../core/probe.ts'
 import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 
@@ -17,6 +18,8 @@ export interface AgentPool {
   wait(waiter: LeaseWaiter): WeirError | undefined
   /** Takes a waiter out of the queue; no callback follows. */
   withdraw(waiter: LeaseWaiter): void
+  /** An event went on without this agent. Called by whoever lets it. */
+  countBypass(reason: BypassReason): void
   /** The connection with this id, when it is still alive: cancels go there. */
   find(connectionId: number): PooledConnection | undefined
   /** No new leases; waits for those out, closes. Twice: the same promise. Resolves by `deadlineAt` (clock ms). */

@@ -1,23 +1,26 @@
 import { WeirError } from '../core/errors.ts'
+import type { BypassReason } from '../core/probe.ts'
 import { strategyNamed } from '../policy/strategies/strategy-named.ts'
 import type { Connection, Dialer } from '../transport/connection.ts'
 import { Admission } from './admission.ts'
 import { Adoption, type AdoptionHost } from './adoption.ts'
-import { AgentMetrics } from './agent-metrics.ts'
+import type { AgentMetrics } from './agent-metrics.ts'
+import { AgentReports } from './agent-reports.ts'
 import { AgentWishes } from './agent-wishes.ts'
-import { BreakerGate } from './breaker-gate.ts'
+import type { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
+import { type Heritage, heritageOf } from './heritage.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { ConnectionOwner, LiveConnection } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
-import { PoolCounters } from './pool-counters.ts'
+import type { PoolCounters } from './pool-counters.ts'
 import type { PoolSettings, PoolSurroundings } from './pool-options.ts'
 import { connectionSnapshot, type PoolSnapshot, summed } from './pool-snapshot.ts'
 import { refusalError } from './refusal-error.ts'
 import { Roster } from './roster.ts'
 import type { Slot, SlotHost } from './slot.ts'
-import { StickySessions } from './sticky-sessions.ts'
+import type { StickySessions } from './sticky-sessions.ts'
 import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
 
 /** The dialer of the next connection; asked anew for each attempt, with the configuration of that moment. */
@@ -52,6 +55,7 @@ export class ConnectionPool implements ManagedPool {
   readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
   readonly #settings: PoolSettings
+  readonly #heritage: Heritage
   readonly #breaker: BreakerGate
   readonly #counters: PoolCounters
   readonly #room: WaitingRoom
@@ -73,7 +77,7 @@ export class ConnectionPool implements ManagedPool {
 
   constructor(parts: ConnectionPoolParts) {
     const { agent, settings, around, nextDialer, successorOf: old } = parts
-    const { random, probe, clock } = around
+    const { random, clock } = around
     this.agent = agent
     this.#around = around
     this.#onReady = parts.onReady
@@ -81,18 +85,11 @@ export class ConnectionPool implements ManagedPool {
     this.#target = settings.connections
     this.#config = parts.config ?? NO_CONFIG
     this.#roster = new Roster(strategyNamed(settings.strategy), random, settings.maxBurst)
-    this.metrics = old?.metrics ?? new AgentMetrics(agent)
-    this.#breaker =
-      old !== undefined && isSame(old.#settings.breaker, settings.breaker)
-        ? old.#breaker
-        : new BreakerGate(agent, settings.breaker, random, probe)
-    this.#counters = old === undefined ? new PoolCounters() : old.#counters
-    if (settings.strategy !== 'ring-hash') {
-      this.sessions =
-        old?.sessions !== undefined && isSame(old.#settings.sessions, settings.sessions)
-          ? old.sessions
-          : new StickySessions(agent, settings.sessions, around.sessionStore, clock, probe, old?.sessions)
-    }
+    this.#heritage = heritageOf(agent, settings, around, old === undefined ? undefined : old.#heritage)
+    this.metrics = this.#heritage.metrics
+    this.#breaker = this.#heritage.breaker
+    this.#counters = this.#heritage.counters
+    this.sessions = this.#heritage.sessions
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
@@ -122,7 +119,13 @@ export class ConnectionPool implements ManagedPool {
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
     if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.refusal() ?? 'full'
-    return this.#lease(hints)
+    const leased = this.#lease(hints)
+    if (leased === 'paused') this.#counters.flowRejections++
+    return leased
+  }
+
+  countBypass(reason: BypassReason): void {
+    this.#counters.bypasses[reason]++
   }
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
@@ -135,6 +138,11 @@ export class ConnectionPool implements ManagedPool {
 
   withdraw(waiter: LeaseWaiter): void {
     this.#room.withdraw(waiter)
+  }
+
+  /** For those who queue callers themselves. */
+  get counters(): PoolCounters {
+    return this.#counters
   }
 
   find(connectionId: number): LiveConnection | undefined {
@@ -395,7 +403,9 @@ export class ConnectionPool implements ManagedPool {
       boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
       leaseQueued: (waiter) => this.#lease(waiter),
       errorOf: (refusal) => refusalError(this.agent, refusal),
-      onQueued: (queueMs) => this.#counters.countQueued(queueMs),
+      onQueued: (waiter, queueMs) => {
+        if (waiter.isStandIn !== true) this.#counters.countQueued(queueMs)
+      },
     }
   }
 
@@ -409,6 +419,7 @@ export class ConnectionPool implements ManagedPool {
       agent: this.agent,
       clock,
       now,
+      reports: new AgentReports(clock, probe, this.metrics, wishes),
       get waiting() {
         return room.size
       },
@@ -419,15 +430,11 @@ export class ConnectionPool implements ManagedPool {
       onRoom: (live) => room.serve(live),
       onEjected: () => void this.#counters.ejections++,
       onGone: (live, reason) => this.#onGone(live, reason),
-      onHealthChanged: (live, { state, message }) => {
+      onHealthChanged: (live, report) => {
         this.#visitAt = 0
-        const said = message === undefined || message === '' ? state : `${state}: ${message}`
-        const level = state === 'healthy' ? 'info' : 'warn'
-        probe.agentLog?.(this.agent, level, `connection ${live.id} reports ${said}`)
+        owner.reports.health(live, report)
       },
-      onMetrics: (report) => this.metrics.take(report, clock.now()),
-      onLog: ({ level, message }) => probe.agentLog?.(this.agent, level, message),
-      onConfigUpdate: (live, request) => wishes.hear(live, request),
+      onFlowChanged: (change) => this.#counters.countFlow(change),
       onPonged: () => this.#breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
@@ -437,8 +444,4 @@ export class ConnectionPool implements ManagedPool {
     }
     return owner
   }
-}
-
-function isSame(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
 }

@@ -1,5 +1,7 @@
 import { createPool, type Pool } from 'generic-pool'
+import type { Clock } from '../core/clock.ts'
 import type { WeirError } from '../core/errors.ts'
+import type { BypassReason } from '../core/probe.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
 import type { ConfigPush } from './config-push.ts'
@@ -29,6 +31,7 @@ export class ExclusivePool implements ManagedPool {
   /** Dials, keeps, watches and drains the connections; lends none itself but to requests bound to one. */
   readonly inner: ConnectionPool
   readonly #maxWaiters: number
+  readonly #clock: Clock
   readonly #lending: Pool<LiveConnection>
   readonly #line = new WaiterList()
   /** Ready connections that are not lent out through generic-pool yet, and those who wait for one. */
@@ -49,6 +52,7 @@ export class ExclusivePool implements ManagedPool {
     }
     this.agent = parts.agent
     this.#maxWaiters = maxWaiters
+    this.#clock = parts.around.clock
     this.inner = new ConnectionPool({ ...parts, settings, onReady: (live) => this.#arrived(live) })
     this.#lending = createPool<LiveConnection>(
       {
@@ -104,12 +108,22 @@ export class ExclusivePool implements ManagedPool {
   wait(waiter: LeaseWaiter): WeirError | undefined {
     if (waiter.pinnedTo !== 0) return this.inner.wait(waiter)
     if (this.inner.refusal() === 'draining') return refusalError(this.agent, 'draining')
-    if (this.#waiting >= this.#maxWaiters) return refusalError(this.agent, 'full')
+    if (this.#waiting >= this.#maxWaiters) {
+      this.inner.counters.overflows++
+      return refusalError(this.agent, 'full')
+    }
+    /* Every caller is lent its connection later; only who finds none free has to wait for it. */
+    const free = this.#lending.available + this.#fresh.length
+    waiter.waitingSince = this.#asked + this.#held < free ? undefined : this.#clock.now()
     this.#line.push(waiter)
     waiter.isWaiting = true
     this.#waiting++
     if (this.#asked < this.#waiting) this.#takeTurn()
     return undefined
+  }
+
+  countBypass(reason: BypassReason): void {
+    this.inner.countBypass(reason)
   }
 
   withdraw(waiter: LeaseWaiter): void {
@@ -183,6 +197,7 @@ export class ExclusivePool implements ManagedPool {
     else if (outcome === 'affinity-lost') this.#discard(live)
     else if (outcome === 'full' || outcome === 'paused') {
       this.#held++
+      first.waitingSince ??= this.#clock.now()
       if (this.inner.wait(turn) !== undefined) turn.onRefused()
     } else {
       this.#giveBack(live)
@@ -200,6 +215,8 @@ export class ExclusivePool implements ManagedPool {
       return
     }
     this.#remove(first)
+    if (first.waitingSince !== undefined)
+      this.inner.counters.countQueued(this.#clock.now() - first.waitingSince)
     first.onLeased(new Loan(live, () => this.#giveBack(live)))
   }
 
@@ -290,6 +307,7 @@ class Turn implements LeaseWaiter {
   readonly pinnedTo: number
   readonly avoid = 0
   readonly isBody = false
+  readonly isStandIn = true
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null
   isWaiting = false

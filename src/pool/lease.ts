@@ -42,6 +42,8 @@ export interface LeaseWaiter extends LeaseHints {
   isWaiting: boolean
   /** Clock milliseconds at which it joined; written by the queue. */
   waitingSince?: number | undefined
+  /** It waits for somebody who is counted elsewhere. */
+  readonly isStandIn?: boolean | undefined
   onLeased(connection: PooledConnection): void
   onRefused(error: WeirError): void
 }

@@ -8,12 +8,13 @@ import type {
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import { concurrencyLimit } from '../policy/concurrency-limit.ts'
-import { type BodyHold, FlowGate } from '../policy/flow-gate.ts'
+import { type BodyHold, type FlowChange, FlowGate } from '../policy/flow-gate.ts'
 import type { Health } from '../policy/health/health.ts'
 import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
 import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
+import type { AgentReports } from './agent-reports.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { LeaseHints, LeaseOutcome } from './lease.ts'
@@ -30,6 +31,7 @@ export interface ConnectionOwner {
   now: number
   /** Callers in the queue; 0 spares the hot path a call. */
   readonly waiting: number
+  readonly reports: AgentReports
   /** Every release, after the connection's own books. */
   onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void
   /** The connection may take an event that it could not take before. */
@@ -40,9 +42,8 @@ export interface ConnectionOwner {
   onGone(connection: LiveConnection, reason: WeirError): void
   /** The agent says something else of itself than before. */
   onHealthChanged(connection: LiveConnection, report: HealthReport): void
-  onMetrics(report: MetricsReport): void
-  onLog(message: LogMessage): void
-  onConfigUpdate(connection: LiveConnection, request: ConfigUpdateRequest): void
+  /** A flow signal of the agent changed something. */
+  onFlowChanged(change: FlowChange): void
   onStrayReply(connection: LiveConnection): void
   /** A ping was answered. */
   onPonged(connection: LiveConnection): void
@@ -103,6 +104,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Leases so far. */
   uses = 0
   errors = 0
+  timeouts = 0
   strays = 0
   /** Clock milliseconds of the last proof of life: the opening, a usable reply, a ping that was answered. */
   aliveAt: number
@@ -261,6 +263,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
       case 'timeout':
       case 'bad-reply':
         this.errors++
+        if (outcome === 'timeout') this.timeouts++
         this.health.failed(now, beganAt)
         this.#noteEjection()
         break
@@ -371,6 +374,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     owner.now = owner.clock.now()
     this.#gate ??= new FlowGate()
     const change = this.#gate.apply(signal, owner.now)
+    owner.onFlowChanged(change)
     if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
   }
 
@@ -390,15 +394,15 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   onMetrics(report: MetricsReport): void {
-    this.#owner.onMetrics(report)
+    this.#owner.reports.metrics(report)
   }
 
   onLog(message: LogMessage): void {
-    this.#owner.onLog(message)
+    this.#owner.reports.log(this, message)
   }
 
   onConfigUpdate(request: ConfigUpdateRequest): void {
-    this.#owner.onConfigUpdate(this, request)
+    this.#owner.reports.configUpdate(this, request)
   }
 
   onStrayReply(): void {

@@ -1,4 +1,6 @@
+import type { BypassReason } from '../core/probe.ts'
 import { FailureWindow } from '../policy/breaker/failure-window.ts'
+import type { FlowChange } from '../policy/flow-gate.ts'
 import type { LeaseOutcome } from './lease.ts'
 
 /** Span of the error rate, milliseconds. */
@@ -11,6 +13,10 @@ export interface CounterSnapshot {
   readonly requests: number
   readonly errors: number
   readonly timeouts: number
+  /** Events with a usable reply. */
+  readonly responses: number
+  /** Events whose connection ended before their reply. */
+  readonly connectionErrors: number
   /** Of the last minute, 0 to 1. */
   readonly errorRate: number
   readonly strays: number
@@ -21,6 +27,13 @@ export interface CounterSnapshot {
   readonly lost: number
   readonly dialFailures: number
   readonly retired: number
+  /** Pauses and resumes that the agent asked for, of connections and of single bodies. */
+  readonly pauses: number
+  readonly resumes: number
+  /** Leases that a pause refused, whatever the caller made of it. */
+  readonly flowRejections: number
+  /** Events that went on without the agent. */
+  readonly bypasses: Readonly<Record<BypassReason, number>>
   readonly queued: number
   readonly overflows: number
   readonly queueMsAverage: number
@@ -33,6 +46,8 @@ export class PoolCounters {
   errors = 0
   /** Leases that ended without an answer in time. */
   timeouts = 0
+  responses = 0
+  connectionErrors = 0
   strays = 0
   ejections = 0
   /** Connections made, the first ones included. */
@@ -41,6 +56,21 @@ export class PoolCounters {
   lost = 0
   dialFailures = 0
   retired = 0
+  pauses = 0
+  resumes = 0
+  /** Leases that a pause refused. */
+  flowRejections = 0
+  readonly bypasses: Record<BypassReason, number> = {
+    paused: 0,
+    'rate-limited': 0,
+    banned: 0,
+    'breaker-open': 0,
+    unavailable: 0,
+    overloaded: 0,
+    timeout: 0,
+    error: 0,
+    'too-large': 0,
+  }
   /** Callers that had to wait and were served. */
   queued = 0
   /** Callers refused because the queue was full. */
@@ -55,8 +85,15 @@ export class PoolCounters {
     this.requests++
     const isFailure = outcome !== 'replied'
     if (isFailure) this.errors++
+    else this.responses++
+    if (outcome === 'lost') this.connectionErrors++
     if (outcome === 'timeout') this.timeouts++
     this.#recent.count(isFailure, now)
+  }
+
+  countFlow(change: FlowChange): void {
+    if (change === 'closed') this.pauses++
+    else if (change === 'opened') this.resumes++
   }
 
   countQueued(queueMs: number): void {
@@ -70,6 +107,8 @@ export class PoolCounters {
       requests: this.requests,
       errors: this.errors,
       timeouts: this.timeouts,
+      responses: this.responses,
+      connectionErrors: this.connectionErrors,
       errorRate: this.#recent.failureShare(now),
       strays: this.strays,
       ejections: this.ejections,
@@ -77,6 +116,10 @@ export class PoolCounters {
       lost: this.lost,
       dialFailures: this.dialFailures,
       retired: this.retired,
+      pauses: this.pauses,
+      resumes: this.resumes,
+      flowRejections: this.flowRejections,
+      bypasses: { ...this.bypasses },
       queued: this.queued,
       overflows: this.overflows,
       queueMsAverage: this.queueMsAverage,

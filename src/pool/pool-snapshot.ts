@@ -18,9 +18,18 @@ export interface ConnectionSnapshot {
   readonly limit: number
   readonly requests: number
   readonly errors: number
+  readonly timeouts: number
+  /** Requests whose later events go here. */
+  readonly pins: number
   readonly strays: number
   readonly latencyMs: number
   readonly weight: number
+  /** Share of good outcomes among recent ones, 0 to 1. */
+  readonly score: number
+  /** Factor on deadlines that the agent asked for while degraded, before our bound. */
+  readonly timeoutMultiplier: number
+  /** Upper bound for the age of the oldest unanswered event; 0 without one. */
+  readonly oldestUnansweredMs: number
   /** Bytes the agent last said it can take; Infinity when it never said. */
   readonly windowBytes: number
   /** Bytes of body chunks sent and not settled. */
@@ -42,6 +51,10 @@ export interface PoolSnapshot extends CounterSnapshot {
   readonly active: number
   readonly available: number
   readonly healthy: number
+  /** Some connection is healthy or degraded. */
+  readonly isHealthy: boolean
+  /** Requests bound to a connection, as the sum over connections. */
+  readonly pins: number
   readonly paused: number
   readonly retiring: number
   /** Connections that have not taken their configuration yet and carry nothing. */
@@ -71,9 +84,14 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     limit: live.limit,
     requests: live.uses,
     errors: live.errors,
+    timeouts: live.timeouts,
+    pins: live.pins,
     strays: live.strays,
     latencyMs: live.latencyMs,
     weight: live.weight,
+    score: live.health.score(now),
+    timeoutMultiplier: live.timeoutMultiplier,
+    oldestUnansweredMs: live.oldestUnansweredMs(now),
     windowBytes: live.windowBytes,
     bodyBytesInFlight: live.bodyBytesInFlight,
     ageMs: now - live.openedAt,
@@ -85,7 +103,16 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
 
 type Sums = Pick<
   PoolSnapshot,
-  'active' | 'available' | 'healthy' | 'paused' | 'retiring' | 'configuring' | 'inFlight' | 'latencyMs'
+  | 'active'
+  | 'available'
+  | 'healthy'
+  | 'isHealthy'
+  | 'pins'
+  | 'paused'
+  | 'retiring'
+  | 'configuring'
+  | 'inFlight'
+  | 'latencyMs'
 >
 
 /** The figures of a pool that are sums over its connections. */
@@ -96,6 +123,7 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
   let retiring = 0
   let configuring = 0
   let inFlight = 0
+  let pins = 0
   let latencySum = 0
   let measured = 0
   for (const one of connections) {
@@ -105,6 +133,7 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
     if (one.stage === 'retiring') retiring++
     if (one.stage === 'configuring') configuring++
     inFlight += one.inFlight
+    pins += one.pins
     if (one.latencyMs > 0) {
       latencySum += one.latencyMs
       measured++
@@ -115,10 +144,12 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
     active: connections.length,
     available,
     healthy,
+    isHealthy: healthy > 0,
     paused,
     retiring,
     configuring,
     inFlight,
+    pins,
     latencyMs,
   }
 }

@@ -14,7 +14,7 @@ export interface WaitingRoomHost {
   leaseQueued(waiter: LeaseWaiter): LiveConnection | Refusal
   /** The refusal as an error for a caller that has waited. */
   errorOf(refusal: Refusal): WeirError
-  onQueued(queueMs: number): void
+  onQueued(waiter: LeaseWaiter, queueMs: number): void
 }
 
 /**
@@ -109,7 +109,7 @@ export class WaitingRoom {
       const outcome = this.#host.leaseQueued(waiter)
       if (typeof outcome !== 'string') {
         this.#remove(waiter)
-        this.#host.onQueued(this.#host.clock.now() - waiter.waitingSince!)
+        this.#host.onQueued(waiter, this.#host.clock.now() - waiter.waitingSince!)
         waiter.onLeased(outcome)
       } else if (outcome === 'draining' || outcome === 'breaker-open' || outcome === 'affinity-lost') {
         unlink(waiter)

@@ -33,6 +33,8 @@ export interface Chain {
   wants(kind: EventKind): boolean
   /** Names of the agents that get this kind of event, in order. */
   agentsFor(kind: EventKind): readonly string[]
+  /** The rest of a body goes on unseen, because it is too large: counts that for each agent. Returns their names. */
+  passUnseen(kind: EventKind): readonly string[]
   readonly requestBody: BodyPlan
   readonly responseBody: BodyPlan
 }
@@ -71,6 +73,11 @@ export class AgentChain implements Chain {
 
   agentsFor(kind: EventKind): readonly string[] {
     return this.#byKind[kind].map((agent) => agent.policy.name)
+  }
+
+  passUnseen(kind: EventKind): readonly string[] {
+    for (const { pool } of this.#byKind[kind]) pool.countBypass('too-large')
+    return this.agentsFor(kind)
   }
 
   /** The agents that get this kind of event, in order. */

@@ -101,3 +101,86 @@ test('the agent speaks through the probe: logs, health, connections', async () =
   assert.equal(said[3], 'waf closed: connection reset by peer')
   assert.equal(said[4], 'waf fake:1 connection refused')
 })
+
+test('pauses, resumes and the leases that they refuse are counted', async () => {
+  const { pool, dialer } = await startedPool({ connections: 1 })
+  const [fake] = dialer.alive
+  fake!.flow('pause')
+  fake!.flow('pause')
+  assert.equal(pool.lease(hints()), 'paused')
+  assert.equal(pool.lease(hints()), 'paused')
+  fake!.flow('resume')
+  fake!.flow('pause', 'a')
+  assert.equal(pool.lease(hints({ correlationId: 'a', pinnedTo: fake!.id })), 'paused')
+  const { pauses, resumes, flowRejections } = pool.snapshot()
+  assert.deepEqual({ pauses, resumes, flowRejections }, { pauses: 2, resumes: 1, flowRejections: 3 })
+})
+
+test('usable replies, connections that end under events, and bypasses by reason are counted', async () => {
+  const { pool, lease } = await startedPool({ connections: 1 })
+  lease().release('replied', 1)
+  lease().release('replied', 1)
+  lease().release('lost', 1)
+  lease().release('timeout', 1)
+  pool.countBypass('timeout')
+  pool.countBypass('rate-limited')
+  pool.countBypass('timeout')
+  const { responses, connectionErrors, bypasses } = pool.snapshot()
+  assert.deepEqual({ responses, connectionErrors }, { responses: 2, connectionErrors: 1 })
+  assert.deepEqual(
+    Object.entries(bypasses).filter(([, count]) => count > 0),
+    [
+      ['rate-limited', 1],
+      ['timeout', 2],
+    ],
+  )
+})
+
+test('a snapshot tells of each connection what it carries and how it fares', async () => {
+  const { pool, dialer, lease, clock } = await startedPool({ connections: 1 })
+  const [fake] = dialer.alive
+  lease().release('timeout', 1)
+  const held = lease({ correlationId: 'a', isBody: true, bodyBytes: 70 })
+  held.pin()
+  fake!.health({ state: 'degraded', timeoutMultiplier: 4 })
+  fake!.flow('update-capacity', undefined, 100)
+  clock.advance(25)
+  const { isHealthy, pins, connections } = pool.snapshot()
+  assert.deepEqual({ isHealthy, pins }, { isHealthy: true, pins: 1 })
+  const [one] = connections
+  const { timeouts, windowBytes, bodyBytesInFlight, timeoutMultiplier, oldestUnansweredMs, score } = one!
+  assert.deepEqual(
+    { timeouts, windowBytes, bodyBytesInFlight, timeoutMultiplier, oldestUnansweredMs, pins: one!.pins },
+    {
+      timeouts: 1,
+      windowBytes: 100,
+      bodyBytesInFlight: 70,
+      timeoutMultiplier: 4,
+      oldestUnansweredMs: 25,
+      pins: 1,
+    },
+  )
+  assert.ok(score < 1)
+  fake!.health({ state: 'unhealthy' })
+  assert.equal(pool.snapshot().isHealthy, false)
+})
+
+test('what an agent says of its health reaches operators whole', async () => {
+  const logs: string[] = []
+  const { dialer } = await startedPool(
+    { connections: 1 },
+    { agentLog: (_agent, _level, message) => logs.push(message) },
+  )
+  const [fake] = dialer.alive
+  fake!.health({ state: 'degraded', message: 'slow disk', disabledFeatures: ['ml', 'geo'] })
+  fake!.health({ state: 'unhealthy', unhealthyReason: 'licence expired', recoverable: false })
+  fake!.health({ state: 'draining', drainEtaMs: 5000 })
+  assert.deepEqual(
+    logs.map((line) => line.replace(/^connection \d+ reports /, '')),
+    [
+      'degraded, without ml geo: slow disk',
+      'unhealthy for good: licence expired',
+      'draining, gone in 5000 ms',
+    ],
+  )
+})

@@ -369,3 +369,24 @@ test('an event that one agent judges too late is too late for the next agent as 
     ['a', 'b'],
   )
 })
+
+test('each bypass is counted once at the agent that was passed over, with its reason', async () => {
+  const bench = new Bench()
+  const agents = [
+    bench.agent('a', { onFailure: 'open' }),
+    bench.agent('b', { onPause: 'open' }),
+    bench.agent('c'),
+  ]
+  const scope = bench.open(agents)
+  bench.pool('a').refusal = 'breaker-open'
+  bench.pool('b').refusal = 'paused'
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('c').reply()
+  assert.equal((await verdict).bypassed.length, 2)
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => bench.pool(name).bypasses),
+    [['breaker-open'], ['paused'], []],
+  )
+  assert.deepEqual(scope.chain.passUnseen('request-body-chunk'), ['a', 'b', 'c'])
+  assert.deepEqual(bench.pool('c').bypasses, ['too-large'])
+})

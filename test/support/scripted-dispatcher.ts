@@ -56,6 +56,7 @@ export function scriptedChain(parts: ScriptedChain = {}): Chain {
     requestBody: parts.requestBody ?? NO_BODY,
     responseBody: parts.responseBody ?? NO_BODY,
     wants: (kind) => wanted.has(kind),
+    passUnseen: (kind) => (wanted.has(kind) ? ['scripted'] : []),
     agentsFor: (kind) => (wanted.has(kind) ? ['scripted'] : []),
   }
 }

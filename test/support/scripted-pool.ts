@@ -1,6 +1,7 @@
 import type { CancelReason } from '../../src/core/agent-messages.ts'
 import { WeirError } from '../../src/core/errors.ts'
 import type { AgentEvent } from '../../src/core/event.ts'
+import type { BypassReason } from '../../src/core/probe.ts'
 import { type AgentReply, ALLOW, reply } from '../../src/core/reply.ts'
 import type { AgentPool } from '../../src/pool/agent-pool.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from '../../src/pool/lease.ts'
@@ -79,6 +80,12 @@ export class ScriptedPool implements AgentPool {
     const waiter = this.waiters.shift()!
     waiter.isWaiting = false
     waiter.onLeased(this.#leased(this.live[0]!))
+  }
+
+  readonly bypasses: BypassReason[] = []
+
+  countBypass(reason: BypassReason): void {
+    this.bypasses.push(reason)
   }
 
   find(connectionId: number): PooledConnection | undefined {

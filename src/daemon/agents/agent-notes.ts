@@ -1,22 +1,19 @@
-import type { BypassReason, Probe } from '../../core/probe.ts'
+import type { Probe } from '../../core/probe.ts'
 
 /** What is noted of one agent beside its pool. Plain data. */
 export interface AgentNote {
   /** Why the last dial failed; undefined: none did since the last connection. */
   readonly dialFailure: string | undefined
-  /** How often it was passed over, or its failure let pass, since the start. */
-  readonly bypasses: Readonly<Partial<Record<BypassReason, number>>>
 }
 
 interface Note extends AgentNote {
   dialFailure: string | undefined
-  readonly bypasses: Partial<Record<BypassReason, number>>
 }
 
-const NOTHING: AgentNote = { dialFailure: undefined, bypasses: {} }
+const NOTHING: AgentNote = { dialFailure: undefined }
 
 /**
- * What an operator asks first of an agent that is not used: why it cannot be dialed, and for what it was passed over.
+ * What an operator asks first of an agent that is not used: why it cannot be dialed.
  * Pools come and go with reloads; these notes stay as long as the agent is configured.
  */
 export class AgentNotes {
@@ -30,10 +27,6 @@ export class AgentNotes {
     connectionOpened: (agent) => {
       const note = this.#notes.get(agent)
       if (note !== undefined) note.dialFailure = undefined
-    },
-    bypass: (agent, _, reason) => {
-      const { bypasses } = this.#note(agent)
-      bypasses[reason] = (bypasses[reason] ?? 0) + 1
     },
   }
 
@@ -49,7 +42,7 @@ export class AgentNotes {
   #note(agent: string): Note {
     let note = this.#notes.get(agent)
     if (note === undefined) {
-      note = { dialFailure: undefined, bypasses: {} }
+      note = { dialFailure: undefined }
       this.#notes.set(agent, note)
     }
     return note

@@ -37,7 +37,7 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     latencyMs: snapshot.latencyMs,
     queueMs: snapshot.queueMsAverage,
     sessions: snapshot.sessions,
-    bypasses: { ...facts.note.bypasses },
+    bypasses: Object.fromEntries(Object.entries(snapshot.bypasses).filter(([, count]) => count > 0)),
   }
 }
 
@@ -59,6 +59,11 @@ function standing(
       reason: `taken out of service; weir undrain ${config.name} puts it back`,
     }
   if (ban !== undefined) return { state: 'banned', reason: banReason(ban) }
+  if (usable <= 0 && snapshot.configuring > 0)
+    return {
+      state: 'unavailable',
+      reason: 'connected, but it has not taken its configuration yet; see weir pushes',
+    }
   if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure) }
   if (snapshot.breaker === 'open')
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }

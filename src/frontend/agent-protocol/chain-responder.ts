@@ -157,7 +157,7 @@ export class ChainResponder implements Responder<ProxiedRequest> {
     if (plan.mode === 'none' || event.bytesTransferred <= plan.maxBytes)
       return this.#ask(event, scope, request)
     if (plan.onTooLarge === 'reject') return this.failure(event, tooLarge(plan.maxBytes), request.served.link)
-    for (const agent of chain.agentsFor(event.kind))
+    for (const agent of chain.passUnseen(event.kind))
       this.#parts.probe.bypass?.(agent, event.kind, 'too-large')
     const audit = { tags: [BYPASS_TAG], ruleIds: [], reasonCodes: ['TOO_LARGE'], custom: {} }
     return reply(event.correlationId, { kind: 'allow' }, { audit })

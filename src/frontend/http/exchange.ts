@@ -190,7 +190,7 @@ export class Exchange implements RequestFactsIn, ResponseOwner, UpstreamOwner, O
   }
 
   bodySkipped(kind: 'request-body-chunk' | 'response-body-chunk'): void {
-    for (const agent of this.route.chain.agentsFor(kind)) {
+    for (const agent of this.route.chain.passUnseen(kind)) {
       this.outcome.bypassed(agent, 'too-large')
       this.#front.probe.bypass?.(agent, kind, 'too-large')
     }

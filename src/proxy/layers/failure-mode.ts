@@ -13,6 +13,7 @@ export const failureModeLayer: Layer = {
     const committed = call.followsOpenPiece ? HANDED_ON : call.scope
     if (failureOutcome(call.policy, call.event.kind, call.error, committed) === 'skip') {
       call.bypass = call.isBroken ? 'breaker-open' : bypassReason(call.error.code)
+      call.agent.pool.countBypass(call.bypass)
     }
   },
 }

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { SILENT } from '../../src/core/probe.ts'
+import { seededRandom } from '../../src/core/random.ts'
+import type { AgentEntry } from '../../src/daemon/agents/agent-set.ts'
+import { loadConfig } from '../../src/daemon/config/load.ts'
+import { agentView } from '../../src/daemon/operations/agent-views.ts'
+import { makePool } from '../../src/pool/make-pool.ts'
+import { poolSettings } from '../../src/pool/pool-options.ts'
+import type { PoolSnapshot } from '../../src/pool/pool-snapshot.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { temporaryFolder } from '../support/temp-folder.ts'
+
+const NOTE = { dialFailure: undefined, bypasses: {} }
+
+test('the state of an agent follows from what an event would meet, the most fundamental first', async (t) => {
+  const file = join(await temporaryFolder(t), 'weir.yaml')
+  await writeFile(
+    file,
+    'listen: { http: "127.0.0.1:0" }\nagents: { waf: { endpoint: "unix:./waf.sock" } }\nroutes: [{ match: { path: /* }, upstream: "http://127.0.0.1:1", agents: [waf] }]\n',
+  )
+  const loaded = loadConfig(file)
+  assert.ok(loaded.isValid)
+  const pool = makePool({
+    agent: 'waf',
+    settings: poolSettings({}),
+    around: { clock: new FakeClock(), random: seededRandom(1), probe: SILENT },
+    nextDialer: undefined,
+    isExclusive: false,
+    successorOf: undefined,
+    config: { config: undefined, version: undefined },
+  })
+  const calm: PoolSnapshot = { ...pool.snapshot(), active: 2, available: 2, healthy: 2 }
+  const ban = {
+    agent: 'waf',
+    reason: '',
+    author: 'ada',
+    atWallMs: 0,
+    untilWallMs: undefined,
+    remainingMs: undefined,
+  }
+  const entryOf = (facts: Partial<PoolSnapshot>, isDrained: boolean): AgentEntry => ({
+    config: loaded.config.agents[0]!,
+    isDrained,
+    pool: Object.assign(Object.create(pool), { snapshot: () => ({ ...calm, ...facts }) }),
+  })
+  const cases: readonly (readonly [
+    state: string,
+    facts: Partial<PoolSnapshot>,
+    more?: { isDrained?: boolean; isBanned?: boolean },
+  ])[] = [
+    ['ready', {}],
+    ['draining', { active: 0 }, { isDrained: true, isBanned: true }],
+    ['banned', { active: 0, breaker: 'open' }, { isBanned: true }],
+    ['unavailable', { active: 0, available: 0, breaker: 'open' }],
+    ['unavailable', { retiring: 2, available: 0 }],
+    ['unavailable', { configuring: 2, available: 0 }],
+    ['breaker-open', { breaker: 'open', paused: 2 }],
+    ['paused', { breaker: 'half-open', paused: 2 }],
+    ['unavailable', { healthy: 0, available: 0 }],
+    ['half-open', { breaker: 'half-open', available: 0 }],
+    ['full', { available: 0, inFlight: 200 }],
+  ]
+  for (const [state, facts, { isDrained = false, isBanned = false } = {}] of cases) {
+    const view = agentView(entryOf(facts, isDrained), { ban: isBanned ? ban : undefined, note: NOTE })
+    assert.equal(view.state, state, JSON.stringify(facts))
+    assert.equal(view.reason === '', state === 'ready', 'every other state has its reason')
+  }
+})
