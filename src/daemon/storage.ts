@@ -62,10 +62,14 @@ export async function openStorage(
   }
 }
 
+/** A disk that is slow once is no reason to be taken out of service; milliseconds. */
+const GRACE_MS = 1000
+
 /** A file that is locked, full, gone or whose thread is being started anew makes the process not ready. */
 function readinessOf(store: Store, limiter: Limiter): ReadinessCheck {
-  const { isFailing, lastError } = limiter.storeHealth
-  const problem = store.health.problem ?? (isFailing ? `${store.path}: ${lastError}` : undefined)
+  const { failingForMs, lastError } = limiter.storeHealth
+  const problem =
+    store.health.problem ?? (failingForMs >= GRACE_MS ? `${store.path}: ${lastError}` : undefined)
   if (problem === undefined) return { name: 'storage', isOk: true, detail: store.path }
   return {
     name: 'storage',

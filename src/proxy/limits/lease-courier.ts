@@ -67,6 +67,7 @@ export class LeaseCourier {
   #largestBatch = 0
   #isScheduled = false
   #isFailing = false
+  #failingSinceMs = 0
   #failures = 0
   #lastError: string | undefined
   #isNoticed = false
@@ -87,6 +88,11 @@ export class LeaseCourier {
   /** The last call failed; asks are answered by the limiter's policy meanwhile. */
   get isFailing(): boolean {
     return this.#isFailing
+  }
+
+  /** How long the store has been out of reach, milliseconds; 0: it is there. */
+  get failingForMs(): number {
+    return this.#isFailing ? this.#clock.now() - this.#failingSinceMs : 0
   }
 
   get failures(): number {
@@ -279,6 +285,7 @@ export class LeaseCourier {
     if (this.#isFailing) return
     this.#isFailing = true
     const now = this.#clock.now()
+    this.#failingSinceMs = now
     this.#isNoticed = now - this.#noticedAtMs >= NOTICE_EVERY_MS
     if (this.#isNoticed) {
       this.#noticedAtMs = now

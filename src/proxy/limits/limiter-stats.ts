@@ -2,6 +2,8 @@
 export interface LimitStoreHealth {
   /** Its last call failed or came late; `onStoreFailure` decides what it does not cover. */
   readonly isFailing: boolean
+  /** How long that has been so, milliseconds; 0: it answers. */
+  readonly failingForMs: number
   /** Calls that failed or came late. */
   readonly failures: number
   readonly lastError: string | undefined

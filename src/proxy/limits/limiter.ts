@@ -127,8 +127,8 @@ export class Limiter implements LimitGate {
   }
 
   get storeHealth(): LimitStoreHealth {
-    const { isFailing, failures, lastError } = this.#buckets.courier
-    return { isFailing, failures, lastError }
+    const { isFailing, failingForMs, failures, lastError } = this.#buckets.courier
+    return { isFailing, failingForMs, failures, lastError }
   }
 
   get stats(): LimiterStats {
