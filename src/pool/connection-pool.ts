@@ -9,10 +9,11 @@ import { AgentReports } from './agent-reports.ts'
 import { AgentWishes } from './agent-wishes.ts'
 import type { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
+import type { ConnectionOwner } from './connection-owner.ts'
 import { type Heritage, heritageOf } from './heritage.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
-import type { ConnectionOwner, LiveConnection } from './live-connection.ts'
+import type { LiveConnection } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
 import type { PoolCounters } from './pool-counters.ts'
 import type { PoolSettings, PoolSurroundings } from './pool-options.ts'
@@ -249,7 +250,7 @@ export class ConnectionPool implements ManagedPool {
     if (sessionKey !== undefined && this.sessions !== undefined) {
       return this.#leaseSession(hints, sessionKey, this.sessions, now)
     }
-    const live = this.#withRoom(hints, this.#roster.pick(hints))
+    const live = this.#withRoom(hints, this.#roster.pick(hints, this.#owner.inFlight))
     if (typeof live === 'string') return live
     return this.#breaker.admit(now) ? live.take(hints) : 'breaker-open'
   }
@@ -291,7 +292,7 @@ export class ConnectionPool implements ManagedPool {
     now: number,
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
-    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints))
+    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints, this.#owner.inFlight))
     if (typeof live === 'string') return live
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
@@ -419,6 +420,7 @@ export class ConnectionPool implements ManagedPool {
       agent: this.agent,
       clock,
       now,
+      inFlight: 0,
       reports: new AgentReports(clock, probe, this.metrics, wishes),
       get waiting() {
         return room.size

@@ -8,45 +8,19 @@ import type {
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import { concurrencyLimit } from '../policy/concurrency-limit.ts'
-import { type BodyHold, type FlowChange, FlowGate } from '../policy/flow-gate.ts'
+import { type BodyHold, FlowGate } from '../policy/flow-gate.ts'
 import type { Health } from '../policy/health/health.ts'
 import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
 import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
-import type { AgentReports } from './agent-reports.ts'
+import type { ConnectionOwner } from './connection-owner.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { LeaseHints, LeaseOutcome } from './lease.ts'
 import type { Origin } from './origin.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import { WaiterList } from './waiter-list.ts'
-
-/** What a connection tells the pool that keeps it. */
-export interface ConnectionOwner {
-  readonly agent: string
-  readonly clock: Clock
-  /** The clock as it was when this turn began: read once per lease and once per release. */
-  now: number
-  /** Callers in the queue; 0 spares the hot path a call. */
-  readonly waiting: number
-  readonly reports: AgentReports
-  /** Every release, after the connection's own books. */
-  onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void
-  /** The connection may take an event that it could not take before. */
-  onRoom(connection: LiveConnection): void
-  /** Its own evidence put it out of use for a while. */
-  onEjected(connection: LiveConnection): void
-  /** It carries nothing more. Once. */
-  onGone(connection: LiveConnection, reason: WeirError): void
-  /** The agent says something else of itself than before. */
-  onHealthChanged(connection: LiveConnection, report: HealthReport): void
-  /** A flow signal of the agent changed something. */
-  onFlowChanged(change: FlowChange): void
-  onStrayReply(connection: LiveConnection): void
-  /** A ping was answered after a silence. */
-  onPonged(connection: LiveConnection): void
-}
 
 /**
  * `configuring`: has not acknowledged its configuration and carries nothing yet. `ready`: may be picked. `retiring`:
@@ -217,6 +191,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
       this.#gate.sent(hints.correlationId, bodyBytes)
     }
     if (this.inFlight++ === 0) this.#busySince = now
+    this.#owner.inFlight++
     this.uses++
     this.health.leased(now)
     return this
@@ -228,6 +203,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     owner.now = now
     const beganAt = now - latencyMs
     this.inFlight--
+    owner.inFlight--
     const bodyBytes = lease?.bodyBytes
     if (bodyBytes !== undefined && bodyBytes > 0) this.#gate!.settled(lease!.correlationId, bodyBytes)
     switch (outcome) {

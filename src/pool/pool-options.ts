@@ -17,7 +17,7 @@ export interface PoolOptions {
   /** Events at once per connection; the agent's own announcement may lower it. Default 100. */
   readonly maxConcurrentPerConnection?: number
   /**
-   * Events of one tick that may follow each other onto one connection, whatever the strategy, and then leave in one
+   * Events of one tick (or turn, under load) that may follow each other onto one connection, whatever the strategy, and then leave in one
    * write; 1: the strategy chooses for each. Default 32.
    */
   readonly maxBurst?: number

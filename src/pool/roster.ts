@@ -60,11 +60,12 @@ export class Roster {
     this.publish()
   }
 
-  pick(hints: LeaseHints): LiveConnection | undefined {
+  /** `inFlight`: leases of all connections. */
+  pick(hints: LeaseHints, inFlight: number): LiveConnection | undefined {
     const followed = this.#burst.follow(hints)
     if (followed !== undefined) return followed
     const chosen = this.#choose(hints)
-    this.#burst.begin(chosen)
+    this.#burst.begin(chosen, inFlight / this.#ready.length)
     return chosen
   }
 

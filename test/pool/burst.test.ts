@@ -3,11 +3,16 @@ import { test } from 'node:test'
 import type { PoolOptions } from '../../src/pool/pool-options.ts'
 import { hints, type PoolFixture, startedPool } from '../support/pool-fixture.ts'
 
-/** A pool whose connections have all answered within `replyMs`. */
-async function answered(options: PoolOptions & { connections: number }, replyMs = 1): Promise<PoolFixture> {
+/** A pool whose connections have all answered within `replyMs`, with as many events in flight on each. */
+async function answered(
+  options: PoolOptions & { connections: number },
+  replyMs = 1,
+  inFlight = 20,
+): Promise<PoolFixture> {
   const fixture = await startedPool(options)
   for (const live of Array.from({ length: options.connections }, () => fixture.lease()))
     live.release('replied', replyMs)
+  for (let n = 0; n < inFlight * options.connections; n++) fixture.lease()
   return fixture
 }
 
@@ -36,6 +41,15 @@ test('a burst ends at its bound', async () => {
   assert.equal(a, c)
 })
 
+test('a burst stays within twice a fair share of what is in flight', async () => {
+  const fixture = await answered({ connections: 4 }, 1, 2)
+  const ids = leasedInOneTick(fixture, 10)
+  const lengths = [...new Set(ids)].map((id) => ids.filter((other) => other === id).length)
+  assert.deepEqual(lengths, [5, 5])
+  const idle = await answered({ connections: 4 }, 1, 0)
+  assert.ok(new Set(leasedInOneTick(idle, 4)).size > 1)
+})
+
 test('a bound of 1 leaves every event to the strategy', async () => {
   const fixture = await answered({ connections: 4, maxBurst: 1 })
   assert.equal(new Set(leasedInOneTick(fixture, 4)).size, 4)
@@ -49,7 +63,7 @@ test('an agent that answers slowly, or has not answered yet, gets no bursts', as
 })
 
 test('a burst ends when its connection is full or paused, and never takes a caller who avoids it', async () => {
-  const full = await answered({ connections: 2, maxConcurrentPerConnection: 2 })
+  const full = await answered({ connections: 2, maxConcurrentPerConnection: 22 })
   const [a, b, c] = leasedInOneTick(full, 3)
   assert.equal(a, b)
   assert.notEqual(b, c)

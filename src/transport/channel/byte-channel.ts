@@ -27,6 +27,8 @@ export interface ChannelListener {
 export interface ByteChannel {
   /** Address of the peer for people. */
   readonly peer: string
+  /** What is written leaves at the end of this turn of the event loop, as HTTP/2 sessions have it; absent: at once. */
+  readonly isDeferring?: true
   /** Starts delivering to the listener. Called once, in the turn in which the channel was made. */
   start(listener: ChannelListener): void
   /**

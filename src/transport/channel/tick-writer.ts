@@ -61,14 +61,15 @@ export class TickWriter implements WriterBorrower {
 
   /**
    * Where to append a frame. What is appended leaves at the end of this tick, or with `isPatient` at the end of this
-   * turn of the event loop, together with what other sockets' bytes lead to. The first frame decides.
+   * turn of the event loop, together with what other sockets' bytes lead to. The first frame decides. A channel that
+   * defers by itself is never kept waiting twice.
    */
   open(isPatient = false): ByteWriter {
     const current = this.#current
     if (current !== undefined) return current
     const writer = acquireWriter(this)
     this.#current = writer
-    if (isPatient) {
+    if (isPatient && this.#channel.isDeferring === undefined) {
       if (patient.push(this) === 1) setImmediate(flushPatient)
     } else if (dirty.push(this) === 1) queueMicrotask(flushDirty)
     return writer

@@ -27,6 +27,7 @@ export interface GrpcJsEnding {
  */
 export class GrpcJsChannel implements ByteChannel {
   readonly peer: string
+  readonly isDeferring = true
   readonly #call: GrpcJsCall
   readonly #ending: GrpcJsEnding
 

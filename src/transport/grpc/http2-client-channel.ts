@@ -8,6 +8,7 @@ import { errorOfStatus, foreignResponse, statusOf } from './grpc-status.ts'
 /** One gRPC call as its client sees it, alone on its HTTP/2 session. */
 export class Http2ClientChannel implements ByteChannel {
   readonly peer: string
+  readonly isDeferring = true
   readonly #session: ClientHttp2Session
   readonly #stream: ClientHttp2Stream
   readonly #socket: Socket
