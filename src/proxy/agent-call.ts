@@ -9,7 +9,7 @@ import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
 import type { LeaseOutcome, LeaseWaiter } from '../pool/lease.ts'
 import type { PooledConnection } from '../pool/pooled-connection.ts'
 import type { PendingReply } from '../transport/connection.ts'
-import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
+import { type AgentPolicy, type ChainAgent, getsSeveralEvents } from './agent-policy.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
 import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
@@ -187,7 +187,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** Later events of the request go to this call's connection. */
   pin(now: number): void {
     const { policy, scope, agent } = this
-    if (policy.events.size <= 1 || scope.isClosed) return
+    if (scope.isClosed || !getsSeveralEvents(policy)) return
     const connection = this.connection!
     const before = scope.pinOf(policy.name)
     scope.pin(policy.name, connection.id, now)

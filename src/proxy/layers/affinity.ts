@@ -7,7 +7,7 @@ import { UNPINNED } from '../request-scope.ts'
 /**
  * All events of one request go to one connection. A body chunk whose connection is gone, or whose request sat
  * idle past the TTL, fails with AFFINITY_LOST: another connection has not seen what came before. Other events
- * may start afresh. Left out for agents that get one kind of event only.
+ * may start afresh. Left out for agents that get one event of a request at most.
  */
 export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
   return {
