@@ -2,7 +2,7 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { AgentEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
@@ -10,6 +10,7 @@ import type { LeaseOutcome, LeaseWaiter } from '../pool/lease.ts'
 import type { PooledConnection } from '../pool/pooled-connection.ts'
 import type { PendingReply } from '../transport/connection.ts'
 import { type AgentPolicy, type ChainAgent, getsSeveralEvents } from './agent-policy.ts'
+import { type BodyShare, isPiece } from './body-share.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
 import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
@@ -120,7 +121,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.event = event
     this.scope = scope
     this.correlationId = scope.correlationId
-    this.isBody = event.kind === 'request-body-chunk' || event.kind === 'response-body-chunk'
+    this.isBody = isPiece(event)
     this.sessionKey = scope.facts.sessionKey
     this.#pipeline = pipeline
     this.#owner = owner
@@ -133,7 +134,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   /** For the byte windows of agents. */
   get bodyBytes(): number {
-    return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
+    return isPiece(this.event) ? this.event.data.byteLength : 0
   }
 
   /* What a rate limit looks at. */
@@ -156,6 +157,17 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  /** What its agent has of the body that this is a piece of; undefined: nothing yet, or it is no piece. */
+  get bodyShare(): BodyShare | undefined {
+    return isPiece(this.event) ? this.scope.bodyShareOf(this.policy.name, this.event.kind) : undefined
+  }
+
+  /** The event goes out: the rest of a body that it begins has to go there too. */
+  noteShown(): void {
+    const { event, scope, policy, connection } = this
+    if (isPiece(event)) scope.openBodyShare(policy.name, event.kind).connectionId = connection!.id
   }
 
   get followsOpenPiece(): boolean {

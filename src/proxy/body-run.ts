@@ -1,5 +1,5 @@
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { BodyChunkEvent } from '../core/event.ts'
 import type { AgentReply } from '../core/reply.ts'
 import type { AgentCall, CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
@@ -164,11 +164,6 @@ export class BodyRun implements CallOwner {
 function asSeenByNext(event: BodyChunkEvent, reply: AgentReply): BodyChunkEvent {
   const mutation = mutationOf(reply, event.kind)
   return mutation?.data === undefined ? event : { ...event, data: mutation.data }
-}
-
-/** Narrows an event to a piece of a body. */
-export function isPiece(event: AgentEvent): event is BodyChunkEvent {
-  return event.kind === 'request-body-chunk' || event.kind === 'response-body-chunk'
 }
 
 function overVerdict(): Verdict {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BodyChunkEvent, EventKind } from '../../src/core/event.ts'
+import type { AgentEvent, BodyChunkEvent, EventKind } from '../../src/core/event.ts'
 import { TimerWheel } from '../../src/core/timer-wheel.ts'
 import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
 import { AgentChain } from '../../src/proxy/chain.ts'
+import type { RequestScope } from '../../src/proxy/request-scope.ts'
+import type { Verdict } from '../../src/proxy/verdict.ts'
 import { startedPool } from '../support/pool-fixture.ts'
-import { Bench, chunkEvent, eventOf, policy } from './harness.ts'
+import { Bench, chunkEvent, eventOf, headersEvent, policy } from './harness.ts'
 
 for (const kind of ['request-body-chunk', 'response-body-chunk'] as const)
   test(`all pieces of a body go to one connection, though the agent gets nothing but ${kind}`, async () => {
@@ -54,3 +56,51 @@ test('an agent that may get several events of a request has a pin of it, any oth
     assert.equal(bench.pool('a').pins, 0, kind)
   }
 })
+
+test('an event that starts afresh elsewhere never takes the rest of a body along', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const pool = bench.pool('a')
+  await answered(bench, headersEvent(scope), scope)
+  await answered(bench, chunkEvent(scope, 0), scope)
+  pool.live = [2]
+  assert.equal((await answered(bench, eventOf('response-headers', scope), scope)).decision.kind, 'allow')
+  const lost = await bench.dispatcher.dispatch(chunkEvent(scope, 1, true), scope)
+  assert.equal(lost.error?.code, 'AFFINITY_LOST')
+  assert.deepEqual(pool.sent, [])
+  const other = { ...chunkEvent(scope, 0), kind: 'response-body-chunk' } as BodyChunkEvent
+  assert.equal((await answered(bench, other, scope)).decision.kind, 'allow', 'the other body began there')
+})
+
+test('an event that fails over to another connection never takes the rest of a body along', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const pool = bench.pool('a')
+  await answered(bench, chunkEvent(scope, 0), scope)
+  pool.brokenBeforeSending.add(1)
+  const head = await answered(bench, eventOf('response-headers', scope), scope)
+  assert.equal(head.decision.kind, 'allow')
+  const lost = await bench.dispatcher.dispatch(chunkEvent(scope, 1, true), scope)
+  assert.equal(lost.error?.code, 'AFFINITY_LOST')
+  assert.deepEqual(pool.sent, [])
+})
+
+test('a body whose first piece could not be sent begins on another connection and stays there', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const pool = bench.pool('a')
+  pool.brokenBeforeSending.add(1)
+  await answered(bench, chunkEvent(scope, 0), scope)
+  void bench.dispatcher.dispatch(chunkEvent(scope, 1, true), scope)
+  assert.deepEqual(
+    pool.sent.map(({ connectionId }) => connectionId),
+    [2],
+  )
+})
+
+/** The verdict of an event that its agent lets pass. */
+function answered(bench: Bench, event: AgentEvent, scope: RequestScope): Promise<Verdict> {
+  const verdict = bench.dispatcher.dispatch(event, scope)
+  bench.pool('a').reply()
+  return verdict
+}
