@@ -91,21 +91,22 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
 
   abort(scope: RequestScope, reason: CancelReason): void {
     if (scope.isClosed) return
+    /* A hedged event is on two connections of its agent. */
     const told = new Set<string>()
     for (let call = scope.calls; call !== null; ) {
-      const next: AgentCall | null = call.scopeNext
-      const { name } = call.policy
-      if (told.has(name)) call.cancelQuietly(reason)
+      const place = call.isPending ? placeOf(call.agent, call.connection!.id) : undefined
+      if (place !== undefined && told.has(place)) call.cancelQuietly(reason)
       else {
-        if (call.isPending) told.add(name)
+        if (place !== undefined) told.add(place)
         call.cancel(reason)
       }
-      call = next
+      /* The call may have taken others along, the next one too. */
+      call = scope.calls === call ? call.scopeNext : scope.calls
     }
     for (const agent of (scope.chain as AgentChain).members) {
-      const { name } = agent.policy
-      if (told.has(name)) continue
-      agent.pool.find(scope.pinOf(name))?.connection.cancel(scope.correlationId, reason)
+      const pin = scope.pinOf(agent.policy.name)
+      if (pin === UNPINNED || told.has(placeOf(agent, pin))) continue
+      agent.pool.find(pin)?.connection.cancel(scope.correlationId, reason)
     }
     this.close(scope, undefined)
   }
@@ -177,6 +178,11 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     }
     return pipeline
   }
+}
+
+/** Names a connection among those of all agents. */
+function placeOf(agent: ChainAgent, connectionId: number): string {
+  return `${agent.policy.name} ${connectionId}`
 }
 
 /** Connections that leave need not wait for this request any more. */
