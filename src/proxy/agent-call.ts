@@ -78,7 +78,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
-  /** The agent was told already that the request is over. */
+  /** Nobody waits for it any more, and the agent is told nothing: it was told already, or its answer is still of use. */
   isQuiet = false
 
   sessionKey: string | undefined
@@ -260,6 +260,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
+    if (this.isQuiet) {
+      this.cancel('timeout')
+      return
+    }
     const { name } = this.policy
     const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'

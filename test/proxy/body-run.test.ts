@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BodyChunkEvent } from '../../src/core/event.ts'
-import type { Decision } from '../../src/core/reply.ts'
+import { ALLOW, type Decision, reply } from '../../src/core/reply.ts'
 import type { RequestScope } from '../../src/proxy/request-scope.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
 import { Bench, chunkEvent, headersEvent } from './harness.ts'
@@ -235,4 +235,64 @@ test('a piece that comes after the end of its request is refused, not asked abou
   await turn()
   assert.deepEqual(sentTo(bench, 'b'), [])
   assert.deepEqual(kinds(given), ['CANCELLED'])
+})
+
+test('an agent that works through the pieces behind a refused one is neither late nor told to stop', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const pool = bench.pool('a')
+  ask(bench, scope, 5)
+  for (let n = 0; n < 5; n++) {
+    bench.clock.advance(60)
+    pool.reply(n === 1 ? { decision: BLOCK } : {})
+  }
+  await turn()
+  assert.deepEqual(pool.released, ['replied', 'replied', 'replied', 'replied', 'replied'])
+  assert.deepEqual(pool.cancelled, [])
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('pieces behind a refused one that are never answered end together, and none counts against the agent', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const pool = bench.pool('a')
+  ask(bench, scope, 4)
+  bench.clock.advance(60)
+  pool.reply({ decision: BLOCK })
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  bench.clock.advance(60)
+  assert.equal(pool.leases, 3, 'the agent may still answer')
+  bench.clock.advance(60)
+  assert.deepEqual(pool.released, ['replied', 'cancelled', 'cancelled', 'cancelled'])
+  assert.deepEqual(
+    pool.cancelled.map(({ reason }) => reason),
+    ['client-disconnect'],
+  )
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('pieces behind a refused one may be answered in any order, before and after its verdict is given', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 }), bench.agent('b', { timeoutMs: 1000 })])
+  const pool = bench.pool('a')
+  const given = ask(bench, scope, 6)
+  pool.reply()
+  pool.reply({ decision: BLOCK })
+  bench.clock.advance(60)
+  pool.sent.splice(1, 1)[0]!.pending.onReply(reply(scope.correlationId, ALLOW, {}))
+  bench.clock.advance(30)
+  assert.deepEqual(given, [])
+  bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'block', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'CANCELLED'])
+  assert.deepEqual(sentTo(bench, 'a'), [2, 4, 5])
+  while (pool.sent.length > 0) {
+    pool.reply()
+    bench.clock.advance(60)
+  }
+  assert.deepEqual(
+    pool.released.filter((outcome) => outcome !== 'replied'),
+    [],
+  )
+  assert.deepEqual([pool.leases, bench.wheel.size], [0, 0])
 })
