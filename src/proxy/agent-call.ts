@@ -288,6 +288,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.cancel(reason)
   }
 
+  /** As `fail`, where another call of the request has told the agent and counts against it. */
+  failQuietly(error: WeirError): void {
+    this.isQuiet = true
+    this.fail(error)
+  }
+
   /** The call failed; a layer may still recover it. No-op once settled. */
   fail(error: WeirError): void {
     if (this.isSettled || this.#isUnwinding) return
@@ -320,7 +326,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     if (this.#isBadReply) return 'bad-reply'
     switch (this.error.code) {
       case 'TIMEOUT':
-        return 'timeout'
+        return this.isQuiet ? 'cancelled' : 'timeout'
       case 'CANCELLED':
       case 'DRAINING':
         return 'cancelled'

@@ -120,12 +120,8 @@ export class BodyRun implements CallOwner {
   #onBeforeLeft(before: AgentCall): void {
     const call = this.#call
     if (call === null || call.index !== before.index) this.#step()
-    /* The agent has stopped answering what nobody waits for. */ else if (
-      call.isQuiet &&
-      before.isQuiet &&
-      before.error?.code === 'CANCELLED'
-    )
-      call.cancel('timeout')
+    else if (call.isQuiet && isAbandoned(before)) call.cancel('timeout')
+    else if (before.bypass !== null && (isStopped(before) || !call.isPending)) call.failQuietly(before.error!)
     else this.#starter.beginTurn(call)
   }
 
@@ -173,14 +169,23 @@ export class BodyRun implements CallOwner {
     if (this.#verdict !== undefined) return
     this.#verdict = overVerdict()
     const call = this.#call
-    const code = failed?.error?.code
-    if (call === null || code === 'CANCELLED') return
-    const isStopped = code === 'TIMEOUT' && failed!.agent === call.agent
-    if (call.isPending && !isStopped) {
+    if (call === null || failed?.error?.code === 'CANCELLED') return
+    const isTold = failed !== undefined && isStopped(failed) && failed.agent === call.agent
+    if (call.isPending && !isTold) {
       call.isQuiet = true
       this.#scope.detach(call)
     } else call.cancelQuietly('timeout')
   }
+}
+
+/** Its agent was told that the request is over, as the answer took too long: it answers no later piece either. */
+function isStopped(call: AgentCall): boolean {
+  return call.error?.code === 'TIMEOUT'
+}
+
+/** Nobody waited for the answer, and it did not come: those to later pieces will not either. */
+function isAbandoned(call: AgentCall): boolean {
+  return call.isQuiet && call.error?.code === 'CANCELLED'
 }
 
 /** A later agent judges what an earlier one made of the piece, so that two maskings add up. */

@@ -1,6 +1,14 @@
+import type { WeirError } from '../core/errors.ts'
 import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { BypassReason } from '../core/probe.ts'
 
-/** What one agent has of one body of a request; made with the first piece that it gets. */
+/** How an agent came to miss a piece, and with it the rest of the body. */
+interface Missed {
+  readonly reason: BypassReason
+  readonly failure: WeirError
+}
+
+/** What one agent has of one body of a request; made with the first piece that it gets or misses. */
 export class BodyShare {
   readonly agent: string
   readonly kind: BodyChunkEvent['kind']
@@ -8,6 +16,8 @@ export class BodyShare {
   readonly next: BodyShare | null
   /** Id of the connection that has the pieces so far; 0: none has any. */
   connectionId = 0
+  /** The body went on without the agent; null: it did not. */
+  missed: Missed | null = null
 
   constructor(agent: string, kind: BodyChunkEvent['kind'], next: BodyShare | null) {
     this.agent = agent

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WeirError } from '../../src/core/errors.ts'
 import type { BodyChunkEvent } from '../../src/core/event.ts'
 import { ALLOW, type Decision, reply } from '../../src/core/reply.ts'
 import type { RequestScope } from '../../src/proxy/request-scope.ts'
@@ -198,18 +199,84 @@ test('a piece that times out takes the ones behind it along, and the agent is to
   )
 })
 
-test('with onFailure open a lost connection lets the first piece pass and nothing behind it', async () => {
+const lost = new WeirError('CONNECTION_LOST', 'gone', { sent: true })
+
+test('with onFailure open a connection lost after a piece was judged lets nothing behind it pass', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' })])
+  const given = ask(bench, scope, 4)
+  const { sent } = bench.pool('a')
+  bench.pool('a').reply()
+  for (const { pending } of sent.splice(0)) pending.onLost(lost)
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'CONNECTION_LOST', 'CANCELLED', 'CANCELLED'])
+  assert.deepEqual(bench.pool('a').bypasses, [])
+})
+
+test('with onFailure open a connection lost before any piece was judged lets the whole body pass unseen', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', { onFailure: 'open' })])
   const given = ask(bench, scope, 3)
-  const { sent } = bench.pool('a')
-  const lost = await import('../../src/core/errors.ts').then(
-    ({ WeirError }) => new WeirError('CONNECTION_LOST', 'gone', { sent: true }),
-  )
-  for (const { pending } of sent.splice(0)) pending.onLost(lost)
+  for (const { pending } of bench.pool('a').sent.splice(0)) pending.onLost(lost)
   await turn()
-  assert.deepEqual(kinds(given), ['allow', 'CONNECTION_LOST', 'CANCELLED'])
-  assert.equal(given[0]!.verdict.bypassed.length, 1)
+  assert.deepEqual(kinds(given), ['allow', 'allow', 'allow'])
+  assert.ok(given.every(({ verdict }) => verdict.bypassed[0]?.reason === 'unavailable'))
+})
+
+test('with onFailure open a first piece that times out takes those behind it along, unseen, and counts once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open', timeoutMs: 100 }), bench.agent('b')])
+  const pool = bench.pool('a')
+  const given = ask(bench, scope, 3)
+  bench.clock.advance(120)
+  assert.deepEqual([...pool.released].sort(), ['cancelled', 'cancelled', 'timeout'])
+  assert.equal(pool.cancelled.length, 1)
+  assert.deepEqual(pool.bypasses, ['timeout', 'timeout', 'timeout'])
+  assert.deepEqual(sentTo(bench, 'b'), [0, 1, 2])
+  for (let n = 0; n < 3; n++) bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'allow', 'allow'])
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('a body of which an agent missed the first piece goes on without it to its end, each piece counted', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'closed', onPause: 'open' }), bench.agent('b')])
+  const pool = bench.pool('a')
+  pool.refusal = 'paused'
+  const verdicts: Verdict[] = []
+  for (let index = 0; index < 3; index++) {
+    const verdict = bench.dispatcher.dispatch(chunkEvent(scope, index, index === 2), scope)
+    bench.pool('b').reply()
+    verdicts.push(await verdict)
+    scope.requestBodyCommitted = true
+    if (index === 1) pool.refusal = undefined
+  }
+  assert.deepEqual(
+    verdicts.map(({ decision, bypassed }) => [decision.kind, ...bypassed.map(({ reason }) => reason)]),
+    [
+      ['allow', 'paused'],
+      ['allow', 'paused'],
+      ['allow', 'paused'],
+    ],
+  )
+  assert.deepEqual(pool.sent, [], 'the rest of a body that it did not see from its beginning')
+  assert.deepEqual(pool.bypasses, ['paused', 'paused', 'paused'])
+  const other = { ...(chunkEvent(scope) as BodyChunkEvent), kind: 'response-body-chunk' as const }
+  void bench.dispatcher.dispatch(other, scope)
+  assert.equal(pool.sent.length, 1, 'the other body is judged')
+})
+
+test('an abort is no bypass, though the agent missed the first piece', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' }), bench.agent('b')])
+  const given = ask(bench, scope, 2)
+  bench.pool('a').sent.shift()!.pending.onLost(lost)
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  await turn()
+  assert.deepEqual(kinds(given), ['CANCELLED', 'CANCELLED'])
+  assert.deepEqual(bench.pool('a').bypasses, ['unavailable'])
+  assert.equal(bench.pool('a').leases + bench.pool('b').leases, 0)
 })
 
 test('pieces of the two bodies of a request do not wait for each other', () => {

@@ -162,7 +162,7 @@ test('a body chunk behind a late answer is not sent to a connection that has not
   bench.clock.advance(1010)
   await late
   const { bypassed } = await bench.dispatcher.dispatch(chunkEvent(scope, 1), scope)
-  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'error' }])
+  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'timeout' }])
   assert.equal(bench.pool('a').sent.length, 0)
 })
 
