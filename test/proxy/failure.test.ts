@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { failureReply } from '../../src/core/agent-failure.ts'
 import { WeirError } from '../../src/core/errors.ts'
-import type { EventKind } from '../../src/core/event.ts'
+import type { EventKind, RequestCompleteEvent } from '../../src/core/event.ts'
 import type { BypassReason } from '../../src/core/probe.ts'
 import { failureOutcome } from '../../src/proxy/failure-mode.ts'
 import { Bench, chunkEvent, eventOf, headersEvent, policy } from './harness.ts'
@@ -389,4 +389,23 @@ test('each bypass is counted once at the agent that was passed over, with its re
   )
   assert.deepEqual(scope.chain.passUnseen('request-body-chunk'), ['a', 'b', 'c'])
   assert.deepEqual(bench.pool('c').bypasses, ['too-large'])
+})
+
+test('the end of a request that an agent cannot be told is no bypass, whatever its failure mode', async () => {
+  const bypassed: string[] = []
+  const bench = new Bench({ probe: { bypass: (agent, phase) => bypassed.push(`${agent} ${phase}`) } })
+  const events = new Set(['request-headers', 'request-complete'] as const)
+  const agents = [
+    bench.agent('a', { events, onFailure: 'open' }),
+    bench.agent('b', { events, onFailure: 'closed' }),
+  ]
+  const scope = bench.open(agents)
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  bench.pool('b').reply()
+  await verdict
+  for (const name of ['a', 'b']) bench.pool(name).refusal = 'unavailable'
+  bench.dispatcher.close(scope, eventOf('request-complete', scope) as RequestCompleteEvent)
+  assert.deepEqual([bench.pool('a').bypasses, bench.pool('b').bypasses, bypassed], [[], [], []])
+  assert.equal(bench.wheel.size, 0)
 })

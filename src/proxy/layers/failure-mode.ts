@@ -22,7 +22,8 @@ export const failureModeLayer: Layer = {
   },
   leave(call: AgentCall) {
     const { error, event } = call
-    if (error === null || call.isShed) return
+    /* Nobody waits for the answer to a request's end: nothing went on without the agent. */
+    if (error === null || call.isShed || event.kind === 'request-complete') return
     const reason = bypassOf(call, error)
     if (reason === undefined) return
     call.bypass = reason
