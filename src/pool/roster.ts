@@ -91,6 +91,7 @@ export class Roster {
 
   /** Why nothing was picked; undefined when something could be picked after all. Not on the hot path. */
   refusal(): Refusal | undefined {
+    if (this.#isClosed) return 'draining'
     let usable = 0
     let paused = 0
     for (const live of this.#ready) {
