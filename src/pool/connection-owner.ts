@@ -14,6 +14,8 @@ export interface ConnectionOwner {
   now: number
   /** Leases of all its connections, given out and not released. */
   inFlight: number
+  /** Connections in use whose last reply was slow or is yet to come: see `burst.ts`. */
+  slow: number
   /** Callers in the queue; 0 spares the hot path a call. */
   readonly waiting: number
   readonly reports: AgentReports

@@ -369,6 +369,7 @@ export class ConnectionPool implements ManagedPool {
       clock,
       now,
       inFlight: 0,
+      slow: 0,
       reports: new AgentReports(clock, probe, this.metrics, wishes),
       get waiting() {
         return room.size

@@ -38,7 +38,7 @@ export class Leasing {
     if (sessionKey !== undefined && this.#sessions !== undefined) {
       return this.#leaseSession(hints, sessionKey, this.#sessions, now)
     }
-    const live = this.#withRoom(hints, this.#roster.pick(hints, owner.inFlight))
+    const live = this.#withRoom(hints, this.#roster.pick(hints, owner))
     if (typeof live === 'string') return live
     return this.#breaker.admit(now) ? live.take(hints) : 'breaker-open'
   }
@@ -76,7 +76,7 @@ export class Leasing {
     now: number,
   ): LiveConnection | Refusal {
     const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
-    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints, this.#owner.inFlight))
+    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints, this.#owner))
     if (typeof live === 'string') return live
     if (!this.#breaker.admit(now)) return 'breaker-open'
     if (wanted === undefined) sessions.settle(key, live, now)
