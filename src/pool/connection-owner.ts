@@ -18,6 +18,8 @@ export interface ConnectionOwner {
   slow: number
   /** Callers in the queue; 0 spares the hot path a call. */
   readonly waiting: number
+  /** The agent's breaker lets everything through: neither open nor trying. */
+  readonly isBreakerClosed: boolean
   readonly reports: AgentReports
   /** Every release, after the connection's own books. */
   onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void

@@ -361,6 +361,7 @@ export class ConnectionPool implements ManagedPool {
   #connectionOwner(now: number): ConnectionOwner {
     const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
+    const breaker = this.#breaker
     const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
       if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
     })
@@ -374,9 +375,12 @@ export class ConnectionPool implements ManagedPool {
       get waiting() {
         return room.size
       },
+      get isBreakerClosed() {
+        return breaker.isClosed
+      },
       onReleased: (live, outcome, elapsedMs) => {
         this.#counters.countRelease(outcome, owner.now)
-        this.#breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
+        breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
       onEjected: () => void this.#counters.ejections++,
@@ -386,10 +390,10 @@ export class ConnectionPool implements ManagedPool {
         owner.reports.health(live, report)
       },
       onFlowChanged: (change) => this.#counters.countFlow(change),
-      onPonged: () => this.#breaker.signOfLife(owner.now),
+      onPonged: () => breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
-        this.#breaker.signOfLife(clock.now())
+        breaker.signOfLife(clock.now())
         probe.strayReply?.(this.agent)
       },
     }

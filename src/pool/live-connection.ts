@@ -152,6 +152,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   takesAhead(correlationId: string): boolean {
     return (
       this.#owner.waiting === 0 &&
+      this.#owner.isBreakerClosed &&
       this.hasRoom &&
       !this.isPaused &&
       this.holdsBody(correlationId) === undefined
