@@ -126,6 +126,32 @@ describe('bans', () => {
     assert.equal(book.find('waf'), undefined)
   })
 
+  it('are not written into a new file by one process after another one lifted them there', async () => {
+    const [store, clock] = [new UnsteadyStore(), new FakeClock()]
+    const [here, there] = [new BanBook(store, clock), new BanBook(store, clock)]
+    await here.refresh()
+    for (const agent of ['waf', 'pii']) await here.ban({ agent, reason: '', author: 'ops' })
+    await here.refresh()
+    await there.refresh()
+    store.forget()
+    here.rewrite()
+    await here.refresh()
+    clock.advance(10)
+    await here.unban('waf', '', 'ops')
+    there.rewrite()
+    await there.refresh()
+    await here.refresh()
+    for (const book of [here, there])
+      assert.deepEqual(
+        book.list().map(({ agent }) => agent),
+        ['pii'],
+      )
+    assert.deepEqual(
+      (await store.bansSince(0)).map(({ agent }) => agent),
+      ['pii'],
+    )
+  })
+
   it('end by themselves when they are timed, also after a restart', async () => {
     const store = new MemoryLimitStore()
     const clock = new FakeClock()

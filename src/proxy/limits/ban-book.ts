@@ -180,6 +180,12 @@ export class BanBook {
     for (const { agent } of this.list()) {
       const entry = this.#entries.get(agent)
       if (entry === undefined || entry.revision !== 0) continue
+      /* Another process wrote it first, and then it was lifted there. */
+      const [newest] = await this.#store.banHistory(agent, 1)
+      if (newest?.action === 'unban' && newest.atWallMs >= entry.record.atWallMs) {
+        if (this.#entries.get(agent) === entry) this.#entries.delete(agent)
+        continue
+      }
       const { revision } = await this.#store.changeBan({ ...entry.record, agent })
       if (this.#entries.get(agent) === entry) entry.revision = revision
     }
