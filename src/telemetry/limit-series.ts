@@ -54,7 +54,7 @@ export function registerLimitSeries(registry: Registry, stats: () => LimiterStat
   )
   gauge(
     'weir_limit_store_rows',
-    'Buckets in the store at the last count; absent before the first.',
+    'Buckets in the store, at least so many: a large table is counted in passes; absent before the first step.',
     (now) => now.store.rows,
   )
   total('weir_limit_store_expired_total', 'Idle buckets that the store forgot.', (now) => now.store.expired)
