@@ -41,7 +41,14 @@ test('the limiter is asked once per scrape, and anew by the next one', async () 
   let asked = 0
   const { render: scrape } = createMetrics({
     version: '1',
-    source: { agents: () => [], reported: () => [], limits: () => (asked++, limiter.stats) },
+    source: {
+      agents: () => [],
+      reported: () => [],
+      limits() {
+        asked++
+        return limiter.stats
+      },
+    },
     processMetrics: false,
   })
   await scrape()
