@@ -39,6 +39,11 @@ export class BreakerGate {
     return this.#breaker.isOpen
   }
 
+  /** Everything is let through. */
+  get isClosed(): boolean {
+    return this.#breaker.isClosed
+  }
+
   /** The agent may be back: a fresh connection, a pong, a late reply. */
   signOfLife(now: number): void {
     if (!this.#breaker.isOpen) return

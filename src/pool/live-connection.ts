@@ -14,6 +14,7 @@ import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
 import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
+import { MAX_REPLY_MS } from './burst.ts'
 import type { ConnectionOwner } from './connection-owner.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -75,6 +76,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   #latency = UNMEASURED
   #heartbeat: Heartbeat | undefined
   #isEjected = false
+  /** It is among the `slow` ones of its owner. */
+  #isCountedSlow = false
   #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
   #stage: Stage
@@ -102,6 +105,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.limit = connection.isExclusive
       ? 1
       : concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+    this.#countSlow()
   }
 
   /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
@@ -148,6 +152,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   takesAhead(correlationId: string): boolean {
     return (
       this.#owner.waiting === 0 &&
+      this.#owner.isBreakerClosed &&
       this.hasRoom &&
       !this.isPaused &&
       this.holdsBody(correlationId) === undefined
@@ -175,6 +180,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Upper bound for the age of the oldest unanswered event, milliseconds; 0 when nothing is in flight. */
   oldestUnansweredMs(now: number): number {
     return this.inFlight === 0 ? 0 : now - this.#busySince
+  }
+
+  /** Milliseconds for which it has had something to answer and gave no sign of life. */
+  get silentMs(): number {
+    return this.inFlight === 0 ? 0 : this.#owner.now - Math.max(this.aliveAt, this.#busySince)
   }
 
   /** Why a body chunk of this request must wait, though the connection could take other events. */
@@ -214,6 +224,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         this.#latency.observe(latencyMs, now)
         this.health.replied(now, beganAt)
         if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
+        this.#countSlow()
         break
       case 'timeout':
       case 'bad-reply':
@@ -275,6 +286,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#heartbeat = undefined
     this.health.ponged(roundTripMs, owner.now)
     this.#isEjected = this.health.trialAt !== undefined
+    this.#countSlow()
     if (wasSilent) owner.onPonged(this)
     if (owner.waiting !== 0) owner.onRoom(this)
   }
@@ -297,12 +309,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** It took its configuration, or has been waited for long enough. False when it is leaving or gone already. */
   enter(): boolean {
     if (this.#stage === 'configuring') this.#stage = 'ready'
+    this.#countSlow()
     return this.#stage === 'ready'
   }
 
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
   retire(deadlineAt: number, lingerMs: number): Promise<void> {
     if (this.#stage === 'ready' || this.#stage === 'configuring') this.#stage = 'retiring'
+    this.#countSlow()
     if (this.#farewell !== undefined) this.#farewell.hasten(deadlineAt, lingerMs)
     else if (this.#stage === 'gone') return Promise.resolve()
     else this.#farewell = new Farewell(this.#owner.clock, this, deadlineAt, lingerMs)
@@ -365,7 +379,6 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#owner.onStrayReply(this)
   }
 
-  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
   /** Asks whether anybody is there, ahead of the next heartbeat. */
   knock(now: number): void {
     if (!this.#isPinged) return
@@ -378,6 +391,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.origin.terms.heartbeatMs > 0 && this.connection.transport !== 'v1'
   }
 
+  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
   #beat(now: number): number {
     const { heartbeatMs } = this.origin.terms
     if (!this.#isPinged) return Number.POSITIVE_INFINITY
@@ -395,9 +409,17 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (this.#latency.value(now) < NEGLIGIBLE_MS) this.#latency = UNMEASURED
   }
 
+  #countSlow(): void {
+    const isSlow = this.lastReplyMs > MAX_REPLY_MS && this.#stage === 'ready' && !this.#isEjected
+    if (isSlow === this.#isCountedSlow) return
+    this.#isCountedSlow = isSlow
+    this.#owner.slow += isSlow ? 1 : -1
+  }
+
   #noteEjection(): void {
     if (this.#isEjected || this.health.trialAt === undefined) return
     this.#isEjected = true
+    this.#countSlow()
     this.#owner.onEjected(this)
   }
 
@@ -405,6 +427,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (this.#stage === 'gone') return
     this.wasReady = this.#stage !== 'retiring'
     this.#stage = 'gone'
+    this.#countSlow()
     this.health.close()
     this.#farewell?.onGone()
     this.#owner.onGone(this, reason)

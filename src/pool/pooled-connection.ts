@@ -12,7 +12,8 @@ export interface PooledConnection {
   readonly timeoutMultiplier: number
   /**
    * Room for a piece of a body whose earlier pieces are here and were not answered yet, in nobody's stead: false
-   * while callers wait, or the agent has paused the connection or this body.
+   * while callers wait, or the agent has paused the connection or this body, or its breaker is not closed: each event
+   * of a half-open breaker is a probe, and the few there are belong to requests.
    */
   takesAhead(correlationId: string): boolean
   /**

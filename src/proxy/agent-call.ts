@@ -63,6 +63,8 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   isPending = false
   /** Clock milliseconds; the event is sent in the turn that leases. 0: no connection yet. */
   leasedAt = 0
+  /** Clock milliseconds at which it began to wait for a connection; 0: the last attempt found one at once. */
+  queuedAt = 0
   attempts = 0
   hedge: Hedge | null = null
   /** Counted among the events that measured load limits. */
@@ -177,6 +179,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** Its agent has yet to answer the piece of the body before this one. */
   get isBehind(): boolean {
     return this.#owner.isBehind?.(this) === true
+  }
+
+  /** How long it waited for the connection it got, milliseconds; undefined: it got none. */
+  get leaseWaitMs(): number | undefined {
+    if (this.leasedAt === 0 || this.leasedAt < this.queuedAt) return undefined
+    return this.queuedAt === 0 ? 0 : this.leasedAt - this.queuedAt
   }
 
   /** Enters the layers from where the call stands. */

@@ -40,7 +40,7 @@ export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeli
     deadlineLayer(wheel),
     watched ? traceLayer(probe, clock) : undefined,
     failureModeLayer,
-    parts.overload === undefined ? undefined : overloadLayer(parts.overload, clock),
+    parts.overload === undefined ? undefined : overloadLayer(parts.overload),
     limits === undefined ? undefined : limitLayer(limits),
     getsSeveralEvents(policy)
       ? affinityLayer(clock, parts.affinityIdleTtlMs ?? DEFAULT_AFFINITY_IDLE_TTL_MS)

@@ -135,6 +135,24 @@ describe('limiter', () => {
     assert.equal(await admitted(limiter, 2), 1)
   })
 
+  it('lets no more than the burst pass at once after refunds of events from before the refill', async () => {
+    const key = { by: 'route' } as const
+    const limits = [rule(1, 10), rule(1, 10, { name: 'route', key })]
+    for (const rules of [limits.slice(0, 1), limits]) {
+      const clock = new FakeClock()
+      const limiter = makeLimiter({ clock, rules })
+      const asked = Array.from({ length: 10 }, () => ({ ...request(), startedAt: clock.now() }))
+      const receipts = asked.map((one) => sync(limiter.check(one)))
+      clock.advance(10_000)
+      assert.equal(await admitted(limiter, 10), 10)
+      for (const [index, receipt] of receipts.entries()) {
+        assert.ok(receipt.allowed)
+        limiter.refund(asked[index]!, receipt)
+      }
+      assert.equal(await admitted(limiter, 10), 0)
+    }
+  })
+
   it('gives nothing back for an event that its store let pass uncounted', async () => {
     const store = new UnsteadyStore()
     const limiter = makeLimiter({

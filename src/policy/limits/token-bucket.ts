@@ -94,9 +94,13 @@ export class TokenBucket {
     return cost > this.held(nowMs) + EPSILON ? 'uncovered' : 'taken'
   }
 
-  /** Gives back what was taken and not used. Never fills above the burst, nor into others' places. */
-  refund(cost: number): void {
-    this.#position = Math.max(this.#floor, this.#position - cost)
+  /**
+   * Gives back what was taken at `takenAtMs` and not used, less what the line refilled since: those places are gone, and
+   * were taken anew perhaps. Never fills above the burst, nor into others' places.
+   */
+  refund(cost: number, takenAtMs: number, nowMs: number): void {
+    const gone = this.#perMs === 0 ? 0 : this.#perMs * Math.max(0, nowMs - takenAtMs)
+    this.#position = Math.max(this.#floor, this.#position - Math.max(0, cost - gone))
   }
 
   /** Deducts without asking the ceiling; for a store that is out of reach. False: the burst is used up. */

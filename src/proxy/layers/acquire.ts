@@ -11,6 +11,7 @@ import { HELD, type Layer, PROCEED, type Step } from '../layer.ts'
  */
 export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
   const enqueue = (call: AgentCall): Step => {
+    call.queuedAt = clock.now()
     const overloaded = call.agent.pool.wait(call)
     if (overloaded !== undefined) call.fail(overloaded)
     return HELD
@@ -29,6 +30,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
   return {
     name: 'acquire',
     enter(call: AgentCall) {
+      call.queuedAt = 0
       const leased = call.agent.pool.lease(call)
       if (typeof leased === 'string') return refused(call, leased)
       /* Nothing waited: the turn that began the call leases too, and one look at the clock serves both. */
