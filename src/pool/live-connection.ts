@@ -207,11 +207,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs = latencyMs): void {
     const owner = this.#owner
     const now = owner.clock.now()
     owner.now = now
-    const beganAt = now - latencyMs
+    const beganAt = now - heldMs
     this.inFlight--
     owner.inFlight--
     const bodyBytes = lease?.bodyBytes
@@ -241,7 +241,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         this.health.withdrawn(beganAt)
         break
     }
-    owner.onReleased(this, outcome, latencyMs)
+    owner.onReleased(this, outcome, heldMs)
     if (this.inFlight === 0 && this.#farewell !== undefined) this.#farewell.onIdle()
     if (owner.waiting !== 0) owner.onRoom(this)
   }

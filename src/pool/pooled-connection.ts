@@ -24,7 +24,8 @@ export interface PooledConnection {
   unpin(correlationId: string): void
   /**
    * Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. `lease`: what it was leased
-   * with; may be left out when that was no body chunk.
+   * with; may be left out when that was no body chunk. `heldMs`: since the lease, which tells what its end is evidence
+   * for; absent: `latencyMs`. A piece of a body that was sent ahead is held for longer than the agent worked on it.
    */
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs?: number): void
 }

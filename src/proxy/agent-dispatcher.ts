@@ -147,7 +147,6 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     const { clock, wheel } = this.#parts
     const now = clock.now()
     call.dueSince = now
-    if (call.isPending) call.leasedAt = now
     wheel.disarm(call)
     wheel.arm(call, now + call.policy.timeoutMs)
   }

@@ -3,9 +3,13 @@ import { test } from 'node:test'
 import { WeirError } from '../../src/core/errors.ts'
 import type { BodyChunkEvent } from '../../src/core/event.ts'
 import { ALLOW, type Decision, reply } from '../../src/core/reply.ts'
+import { TimerWheel } from '../../src/core/timer-wheel.ts'
+import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
+import { AgentChain } from '../../src/proxy/chain.ts'
 import type { RequestScope } from '../../src/proxy/request-scope.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
-import { Bench, chunkEvent, headersEvent } from './harness.ts'
+import { startedPool } from '../support/pool-fixture.ts'
+import { Bench, chunkEvent, headersEvent, policy } from './harness.ts'
 
 const BLOCK: Decision = { kind: 'block', status: 403 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -362,4 +366,52 @@ test('pieces behind a refused one may be answered in any order, before and after
     [],
   )
   assert.deepEqual([pool.leases, bench.wheel.size], [0, 0])
+})
+
+test('the answer to a piece that was sent before the breaker opened tells nothing of the agent since then', async () => {
+  const { pool, clock, dialer, lease } = await startedPool({
+    connections: 1,
+    breaker: { openMs: 1000, leastOpenMs: 1000 },
+    health: { consecutiveFailures: 1e9, ejectBelow: -1, degradeBelow: -1 },
+  })
+  const dispatcher = new AgentDispatcher({
+    clock,
+    wheel: new TimerWheel(clock),
+    probe: {},
+    limits: undefined,
+  })
+  const chain = new AgentChain('route', [{ policy: policy('waf', { timeoutMs: 5000 }), pool }])
+  const scope = dispatcher.open(chain, { clientIp: '203.0.113.7' })
+  for (let n = 0; n < 9; n++) void dispatcher.dispatch(chunkEvent(scope, n, n === 8), scope)
+  const [agent] = dialer.alive
+  assert.equal(agent!.sent.length, 9)
+  clock.advance(5)
+  for (let n = 0; n < 5; n++) lease().release('timeout', 0)
+  clock.advance(1001)
+  assert.equal(pool.snapshot().breaker, 'half-open')
+  while (agent!.pendingCount > 0) {
+    agent!.reply()
+    clock.advance(10)
+  }
+  assert.equal(pool.snapshot().breaker, 'half-open')
+})
+
+test('the latency of a piece that was sent ahead is the time of its turn', async () => {
+  const { pool, clock, dialer } = await startedPool({ connections: 1 })
+  const dispatcher = new AgentDispatcher({
+    clock,
+    wheel: new TimerWheel(clock),
+    probe: {},
+    limits: undefined,
+  })
+  const chain = new AgentChain('route', [{ policy: policy('waf'), pool }])
+  const scope = dispatcher.open(chain, { clientIp: '203.0.113.7' })
+  for (let n = 0; n < 3; n++) void dispatcher.dispatch(chunkEvent(scope, n, n === 2), scope)
+  const [agent] = dialer.alive
+  const connection = pool.find(agent!.id)!
+  for (const tookMs of [50, 30, 20]) {
+    clock.advance(tookMs)
+    agent!.reply()
+    assert.equal(connection.lastReplyMs, tookMs)
+  }
 })

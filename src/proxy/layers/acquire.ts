@@ -45,8 +45,9 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       }
       const { connection } = call
       if (connection === null) return
-      const latencyMs = clock.now() - call.leasedAt
-      connection.release(call.leaseOutcome, latencyMs, call)
+      const now = clock.now()
+      const { leasedAt, dueSince } = call
+      connection.release(call.leaseOutcome, now - Math.max(leasedAt, dueSince), call, now - leasedAt)
     },
   }
 }
