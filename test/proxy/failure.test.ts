@@ -252,7 +252,9 @@ test('onPause wait ends with PAUSED after flowWaitMs, long before the timeout', 
   bench.pool('a').refusal = 'paused'
   const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
   bench.clock.advance(110)
-  assert.equal((await verdict).error?.code, 'PAUSED')
+  const { error } = await verdict
+  assert.equal(error?.code, 'PAUSED')
+  assert.match(error.message, /agent a: .* did not resume within 100 ms \(agents\.a\.flowWaitMs\)/)
   assert.equal(bench.pool('a').waiters.length, 0)
 })
 

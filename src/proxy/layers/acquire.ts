@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
-import { WeirError } from '../../core/errors.ts'
 import { NOT_ARMED, type TimerWheel, type WheelNode } from '../../core/timer-wheel.ts'
 import type { Refusal } from '../../pool/lease.ts'
+import { refusalError } from '../../pool/refusal-error.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED, type Step } from '../layer.ts'
 
@@ -24,7 +24,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       return enqueue(call)
     }
     call.isBroken = refusal === 'breaker-open'
-    call.fail(refusalError(call, refusal))
+    call.fail(refusalError(call.agentName, refusal))
     return HELD
   }
   return {
@@ -65,31 +65,9 @@ class PauseLimit implements WheelNode {
   }
 
   onDeadline(): void {
-    if (this.#call.isWaiting) this.#call.fail(refusalError(this.#call, 'paused'))
-  }
-}
-
-function refusalError(call: AgentCall, refusal: Refusal): WeirError {
-  const { name, flowWaitMs, onPause } = call.policy
-  const unsent = { sent: false }
-  switch (refusal) {
-    case 'paused': {
-      const waited = onPause === 'wait' ? ` and did not resume within ${flowWaitMs} ms` : ''
-      return new WeirError('PAUSED', `agent ${name} paused all its connections${waited}`, unsent)
-    }
-    case 'full':
-      return new WeirError('OVERLOADED', `every connection of agent ${name} is full`, unsent)
-    case 'draining':
-      return new WeirError('DRAINING', `agent ${name} is being drained`, unsent)
-    case 'breaker-open':
-      return new WeirError('UNAVAILABLE', `agent ${name} failed repeatedly, its breaker is open`, unsent)
-    case 'affinity-lost':
-      return new WeirError(
-        'AFFINITY_LOST',
-        `the connection to agent ${name} that has this request is gone`,
-        unsent,
-      )
-    case 'unavailable':
-      return new WeirError('UNAVAILABLE', `agent ${name} has no live connection`, unsent)
+    if (!this.#call.isWaiting) return
+    const { name, flowWaitMs } = this.#call.policy
+    const more = ` and did not resume within ${flowWaitMs} ms (agents.${name}.flowWaitMs)`
+    this.#call.fail(refusalError(name, 'paused', more))
   }
 }
