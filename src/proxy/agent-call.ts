@@ -172,6 +172,18 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     if (isPiece(event)) scope.openBodyShare(policy.name, event.kind).connectionId = connection!.id
   }
 
+  /**
+   * The request goes on elsewhere than on the connection `lost`, which alone has its head and what else came before. A
+   * response begins anew with its headers; a body of the request stays where its head is.
+   */
+  startAfresh(lost: number): void {
+    const { event, scope, policy } = this
+    this.pinnedTo = UNPINNED
+    if (event.kind === 'request-headers' || scope.isClosed || !policy.events.has('request-body-chunk')) return
+    const share = scope.openBodyShare(policy.name, 'request-body-chunk')
+    if (share.connectionId === UNPINNED) share.connectionId = lost
+  }
+
   get followsOpenPiece(): boolean {
     return this.#owner.followsOpenPiece === true
   }

@@ -139,8 +139,8 @@ export class BodyRun implements CallOwner {
 
   /** Gives the verdicts that are known by now, in order. */
   #deliver(): void {
-    if (this.#before !== null && !this.#before.#isGiven) return
-    let run: BodyRun | null = this
+    const isNext = this.#before === null || this.#before.#isGiven
+    let run: BodyRun | null = isNext ? this : null
     while (run !== null && run.#verdict !== undefined) {
       const after: BodyRun | null = run.#after
       run.#isGiven = true

@@ -14,7 +14,7 @@ export class BodyShare {
   readonly kind: BodyChunkEvent['kind']
   /** The next one of the request. */
   readonly next: BodyShare | null
-  /** Id of the connection that has the pieces so far; 0: none has any. */
+  /** Id of the connection that has the pieces so far, or what came before them; 0: that of the pin. */
   connectionId = 0
   /** The body went on without the agent; null: it did not. */
   missed: Missed | null = null

@@ -85,6 +85,22 @@ test('an event that fails over to another connection never takes the rest of a b
   assert.deepEqual(pool.sent, [])
 })
 
+test('a body of a request stays with the head of the request, though the response began elsewhere', async () => {
+  for (const isBroken of [true, false]) {
+    const bench = new Bench()
+    const scope = bench.open([bench.agent('a', {}, [1, 2])])
+    const pool = bench.pool('a')
+    await answered(bench, headersEvent(scope), scope)
+    if (isBroken) pool.brokenBeforeSending.add(1)
+    else pool.live = [2]
+    assert.equal((await answered(bench, eventOf('response-headers', scope), scope)).decision.kind, 'allow')
+    const lost = await bench.dispatcher.dispatch(chunkEvent(scope, 0), scope)
+    assert.equal(lost.error?.code, 'AFFINITY_LOST')
+    const other = { ...chunkEvent(scope, 0), kind: 'response-body-chunk' } as BodyChunkEvent
+    assert.equal((await answered(bench, other, scope)).decision.kind, 'allow')
+  }
+})
+
 test('a body whose first piece could not be sent begins on another connection and stays there', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', {}, [1, 2])])
