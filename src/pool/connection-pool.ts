@@ -350,6 +350,7 @@ export class ConnectionPool implements ManagedPool {
       agent: this.agent,
       clock: this.#around.clock,
       boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
+      hasRoom: () => this.#leasing.refusal() === undefined,
       leaseQueued: (waiter) => this.#leasing.lease(waiter),
       errorOf: (refusal) => refusalError(this.agent, refusal),
       onQueued: (waiter, queueMs) => {
