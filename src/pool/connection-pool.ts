@@ -140,7 +140,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
-    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    if (this.#drained !== undefined && this.#roster.find(waiter.pinnedTo) === undefined)
+      return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
     if (refused !== undefined) this.#counters.overflows++
     else if (this.#leasing.changedSince(waiter)) queueMicrotask(() => this.#serveAll())
@@ -246,7 +247,7 @@ export class ConnectionPool implements ManagedPool {
     this.#becomeReady()
     this.#keeper?.stop()
     const leaving = [...this.#roster.all]
-    this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
+    this.#room.refuseFree(refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
     await this.sessions?.flush()
   }

@@ -104,9 +104,13 @@ export class WaitingRoom {
     this.serve(connection)
   }
 
-  refuseAll(connections: readonly LiveConnection[], error: WeirError): void {
-    for (const line of [this.#held, this.#free, ...connections.map(({ bound }) => bound)])
-      for (let waiter = line?.first ?? null; waiter !== null; waiter = line!.first) {
+  /**
+   * Refuses whoever any connection could have served. Callers bound to one stay: their requests have events there, and it
+   * serves them for as long as it lasts.
+   */
+  refuseFree(error: WeirError): void {
+    for (const line of [this.#held, this.#free])
+      for (let waiter = line.first; waiter !== null; waiter = line.first) {
         unlink(waiter)
         this.#refuse(waiter, error)
       }
