@@ -30,6 +30,8 @@ export interface LeaseHints {
   readonly isBody?: boolean | undefined
   /** Bytes of the body chunk, counted against the agent's byte windows; absent: 0. */
   readonly bodyBytes?: number | undefined
+  /** Written by the connection: what a body chunk is counted under while it is leased. */
+  flowSerial?: number
 }
 
 /**

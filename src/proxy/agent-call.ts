@@ -83,6 +83,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
   avoid = 0
+  flowSerial = 0
 
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null

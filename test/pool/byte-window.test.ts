@@ -145,3 +145,17 @@ test('a chunk that finds the windows used up once it is its turn lets those behi
   body.release('replied', 1, first)
   assert.equal(waiting.calls, 1)
 })
+
+test('chunks from before the agent spoke of their request make no room in its window when they are answered', async () => {
+  const { pool, dialer, lease } = await startedPool({ connections: 1 })
+  const [fake] = dialer.alive
+  const [early, late] = [chunk('a', 100, fake!.id), chunk('a', 100, fake!.id)]
+  const leased = lease(early)
+  fake!.flow('update-capacity', 'a', 100)
+  lease(late)
+  assert.equal(pool.lease(chunk('a', 1, fake!.id)), 'full')
+  leased.release('replied', 1, early)
+  assert.equal(pool.lease(chunk('a', 1, fake!.id)), 'full')
+  leased.release('replied', 1, late)
+  lease(chunk('a', 1, fake!.id))
+})
