@@ -124,8 +124,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
-    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.#leasing.refusal() ?? 'full'
-    const leased = this.#leasing.lease(hints)
+    const mustQueue = hints.pinnedTo === 0 && this.#room.hasFreeCallers
+    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints)
     if (leased === 'paused') this.#counters.flowRejections++
     return leased
   }
@@ -385,7 +385,10 @@ export class ConnectionPool implements ManagedPool {
         breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
-      onEjected: () => void this.#counters.ejections++,
+      onEjected: (live) => {
+        this.#counters.ejections++
+        room.serve(live)
+      },
       onGone: (live, reason) => this.#onGone(live, reason),
       onHealthChanged: (live, report) => {
         this.#visitAt = 0

@@ -46,6 +46,10 @@ export interface LeaseWaiter extends LeaseHints {
   waitingSince?: number | undefined
   /** It waits for somebody who is counted elsewhere. */
   readonly isStandIn?: boolean | undefined
+  /**
+   * It waited for room, and now nobody could serve it whatever room there is: whether it goes on waiting. Absent: it does.
+   */
+  outlasts?(refusal: 'paused' | 'unavailable'): boolean
   onLeased(connection: PooledConnection): void
   onRefused(error: WeirError): void
 }

@@ -345,7 +345,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#gate ??= new FlowGate()
     const change = this.#gate.apply(signal, owner.now)
     owner.onFlowChanged(change)
-    if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
+    if (owner.waiting !== 0 && change !== 'none') owner.onRoom(this)
   }
 
   onWritable(): void {

@@ -127,6 +127,12 @@ export class WaitingRoom {
       } else if (outcome === 'draining' || outcome === 'breaker-open' || outcome === 'affinity-lost') {
         unlink(waiter)
         this.#refuse(waiter, this.#host.errorOf(outcome))
+      } else if (
+        (outcome === 'paused' || outcome === 'unavailable') &&
+        waiter.outlasts?.(outcome) === false
+      ) {
+        unlink(waiter)
+        this.#refuse(waiter, this.#host.errorOf(outcome))
       } else if (waiter.pinnedTo !== 0 && (outcome === 'paused' || this.#host.boundTo(waiter)!.hasRoom)) {
         /* It is a body chunk that is held back; the next in line may go. */
         waiter = line.after(waiter)

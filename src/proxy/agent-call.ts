@@ -238,6 +238,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.fail(error)
   }
 
+  outlasts(refusal: 'paused' | 'unavailable'): boolean {
+    for (const layer of this.#pipeline) if (layer.outlasts?.(this, refusal) === false) return false
+    return true
+  }
+
   onLeased(connection: PooledConnection): void {
     this.take(connection, this.#clock.now())
     this.resume()
