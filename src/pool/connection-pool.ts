@@ -124,8 +124,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
-    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.#leasing.refusal() ?? 'full'
-    const leased = this.#leasing.lease(hints)
+    const mustQueue = hints.pinnedTo === 0 && this.#room.hasFreeCallers
+    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints)
     if (leased === 'paused') this.#counters.flowRejections++
     return leased
   }
@@ -140,7 +140,8 @@ export class ConnectionPool implements ManagedPool {
   }
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
-    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    if (this.#drained !== undefined && this.#roster.find(waiter.pinnedTo) === undefined)
+      return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
     if (refused !== undefined) this.#counters.overflows++
     else if (this.#leasing.changedSince(waiter)) queueMicrotask(() => this.#serveAll())
@@ -246,7 +247,7 @@ export class ConnectionPool implements ManagedPool {
     this.#becomeReady()
     this.#keeper?.stop()
     const leaving = [...this.#roster.all]
-    this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
+    this.#room.refuseFree(refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
     await this.sessions?.flush()
   }
@@ -350,6 +351,7 @@ export class ConnectionPool implements ManagedPool {
       agent: this.agent,
       clock: this.#around.clock,
       boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
+      hasRoom: () => this.#leasing.refusal() === undefined,
       leaseQueued: (waiter) => this.#leasing.lease(waiter),
       errorOf: (refusal) => refusalError(this.agent, refusal),
       onQueued: (waiter, queueMs) => {
@@ -383,7 +385,10 @@ export class ConnectionPool implements ManagedPool {
         breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
-      onEjected: () => void this.#counters.ejections++,
+      onEjected: (live) => {
+        this.#counters.ejections++
+        room.serve(live)
+      },
       onGone: (live, reason) => this.#onGone(live, reason),
       onHealthChanged: (live, report) => {
         this.#visitAt = 0

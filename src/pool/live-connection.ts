@@ -8,7 +8,7 @@ import type {
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import { concurrencyLimit } from '../policy/concurrency-limit.ts'
-import { type BodyHold, FlowGate } from '../policy/flow-gate.ts'
+import { type BodyHold, FlowGate, UNCOUNTED } from '../policy/flow-gate.ts'
 import type { Health } from '../policy/health/health.ts'
 import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
@@ -198,7 +198,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const { bodyBytes } = hints
     if (bodyBytes !== undefined && bodyBytes > 0) {
       this.#gate ??= new FlowGate()
-      this.#gate.sent(hints.correlationId, bodyBytes)
+      hints.flowSerial = this.#gate.sent(hints.correlationId, bodyBytes)
     }
     if (this.inFlight++ === 0) this.#busySince = now
     this.#owner.inFlight++
@@ -215,7 +215,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.inFlight--
     owner.inFlight--
     const bodyBytes = lease?.bodyBytes
-    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate!.settled(lease!.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0)
+      this.#gate!.settled(lease!.correlationId, bodyBytes, lease!.flowSerial ?? UNCOUNTED)
     switch (outcome) {
       case 'replied':
         this.aliveAt = now
@@ -344,7 +345,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#gate ??= new FlowGate()
     const change = this.#gate.apply(signal, owner.now)
     owner.onFlowChanged(change)
-    if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
+    if (owner.waiting !== 0 && change !== 'none') owner.onRoom(this)
   }
 
   onWritable(): void {

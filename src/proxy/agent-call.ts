@@ -86,6 +86,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
   avoid = 0
+  flowSerial = 0
 
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null
@@ -267,6 +268,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   onLost(error: WeirError): void {
     this.isPending = false
     this.fail(error)
+  }
+
+  outlasts(refusal: 'paused' | 'unavailable'): boolean {
+    for (const layer of this.#pipeline) if (layer.outlasts?.(this, refusal) === false) return false
+    return true
   }
 
   onLeased(connection: PooledConnection): void {

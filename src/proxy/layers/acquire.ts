@@ -16,13 +16,16 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
     if (overloaded !== undefined) call.fail(overloaded)
     return HELD
   }
-  const refused = (call: AgentCall, refusal: Refusal): Step => {
-    if (refusal === 'full') return enqueue(call)
-    if (refusal === 'paused' && call.policy.onPause === 'wait') {
+  const waitsForResume = (call: AgentCall): boolean => {
+    if (call.policy.onPause !== 'wait') return false
+    if (call.pauseLimit === null) {
       call.pauseLimit = new PauseLimit(call)
       wheel.arm(call.pauseLimit, clock.now() + call.policy.flowWaitMs)
-      return enqueue(call)
     }
+    return true
+  }
+  const refused = (call: AgentCall, refusal: Refusal): Step => {
+    if (refusal === 'full' || (refusal === 'paused' && waitsForResume(call))) return enqueue(call)
     call.isBroken = refusal === 'breaker-open'
     call.fail(refusalError(call.agentName, refusal))
     return HELD
@@ -36,6 +39,9 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       /* Nothing waited: the turn that began the call leases too, and one look at the clock serves both. */
       call.take(leased, call.wasHeld ? clock.now() : call.startedAt)
       return PROCEED
+    },
+    outlasts(call: AgentCall, refusal) {
+      return refusal === 'paused' && waitsForResume(call)
     },
     leave(call: AgentCall) {
       if (call.isWaiting) call.agent.pool.withdraw(call)
