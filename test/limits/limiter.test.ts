@@ -239,6 +239,25 @@ describe('limiter', () => {
   })
 })
 
+describe('limiter that ends', () => {
+  it('gives every token back that was not used, of more buckets than may wait to be given back', async () => {
+    const clock = new FakeClock()
+    const store = new UnsteadyStore()
+    const buckets = 101_000
+    const limiter = makeLimiter({ clock, store, capacity: buckets, rules: [rule(0, 100)] })
+    for (let first = 0; first < buckets; first += 1000)
+      await Promise.all(
+        Array.from({ length: 1000 }, (_, index) =>
+          limiter.check(request({ agent: `agent ${first + index}` })),
+        ),
+      )
+    await limiter.drain()
+    const keys = Array.from({ length: buckets }, (_, index) => `agent ${index}\nevents\n`)
+    const facts = await store.look(keys, clock.now())
+    assert.equal(facts.filter((one) => one?.remaining !== 99).length, 0)
+  })
+})
+
 describe('limiter whose memory is made smaller', () => {
   it('lets go of the buckets used longest ago in steps, and takes newcomers meanwhile', async () => {
     const limiter = makeLimiter({ clock: new FakeClock(), capacity: 30_000, rules: [rule(1, 10)] })

@@ -103,6 +103,11 @@ export class TokenBucket {
     this.#position = Math.max(this.#floor, this.#position - Math.max(0, cost - gone))
   }
 
+  /** Takes over what another bucket of the same name spent, before anything was taken here. */
+  carry(debt: number): void {
+    if (debt > 0) this.#position = Math.min(debt, this.burst)
+  }
+
   /** Deducts without asking the ceiling; for a store that is out of reach. False: the burst is used up. */
   takeUncovered(nowMs: number, cost: number): boolean {
     const refilled = this.#refilled(nowMs)
@@ -173,7 +178,7 @@ export class TokenBucket {
     this.#tail = stretch.tail
     if (stretch.to <= stretch.from) {
       /* Nothing yet, but now it is known what others, or this process before its restart, spent. */
-      if (this.#position === Number.NEGATIVE_INFINITY) this.#enter(stretch.from, stretch.from)
+      if (this.#ceiling === Number.NEGATIVE_INFINITY) this.#enter(stretch.from, stretch.from)
       return
     }
     if (stretch.isContiguous && this.#nextTo >= 0) {

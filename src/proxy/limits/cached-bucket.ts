@@ -71,6 +71,11 @@ export class CachedBucket {
     this.bucket = bucket
   }
 
+  /** The store has to be told what was spent. */
+  get owes(): boolean {
+    return this.owed > 0 || this.isUnbooked
+  }
+
   get hasWaiters(): boolean {
     return this.#waiters !== undefined
   }
