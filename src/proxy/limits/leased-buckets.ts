@@ -30,6 +30,8 @@ export interface LeasedBucketsOptions {
 const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
+/** What is known of other holders is asked for anew after this. */
+const OLD_NEWS_MS = 1000
 /** Longest that a call may take at a clean end. */
 const GIVE_BACK_TIMEOUT_MS = 2500
 
@@ -109,7 +111,7 @@ export class LeasedBuckets {
         this.#spent(bucket, now, cost)
         return ALLOWED
       }
-      if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
+      if (outcome === 'empty') return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost))
     }
     return this.#cover(bucket, request.agentName, now, cost)
   }
@@ -187,7 +189,7 @@ export class LeasedBuckets {
   ): LimitVerdict | Promise<LimitVerdict> {
     if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
-    if (waitMs !== 0) return this.#deny(bucket, outOfTokens(bucket, now, cost, waitMs))
+    if (waitMs !== 0) return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
     let verdict: LimitVerdict | undefined
     const waiter: Waiter = {
@@ -241,6 +243,12 @@ export class LeasedBuckets {
     this.#dirty.push(bucket)
   }
 
+  /** Denies by what was known of others at the last grant, and asks anew when that is long ago: they may give back. */
+  #denyFor(bucket: CachedBucket, now: number, verdict: LimitDenied): LimitDenied {
+    if (now - bucket.grantedAtMs >= OLD_NEWS_MS) this.courier.askLater(bucket)
+    return this.#deny(bucket, verdict)
+  }
+
   #deny(bucket: CachedBucket, verdict: LimitDenied): LimitDenied {
     const { counts } = bucket.scope
     bucket.denials++
@@ -265,6 +273,7 @@ export class LeasedBuckets {
     const isNewlyContended = grant.isContended && !bucket.isContended
     bucket.isContended = grant.isContended
     const now = this.#clock.now()
+    bucket.grantedAtMs = now
     const held = bucket.bucket.held(now)
     bucket.refillAt = bucket.spent + Math.max(1, held / 2)
     bucket.refillAfterMs = now + bucket.bucket.heldForMs(now) / 2
