@@ -5,6 +5,11 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { admitted, denied, makeLimiter, request, rule, sync } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
+/** Turns of the event loop, for answers of a store to arrive. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 describe('limiter', () => {
   it('answers the same shared object whenever it allows', () => {
     const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 5)] })
@@ -236,6 +241,46 @@ describe('limiter', () => {
     for (const agent of ['a', 'b', 'a', 'b', 'a']) sync(limiter.check(request({ agent })))
     const { size, hits, misses } = limiter.stats
     assert.deepEqual({ size, hits, misses }, { size: 2, hits: 3, misses: 2 })
+  })
+})
+
+describe('limiter that shares its store', () => {
+  it('sees tokens that another process gave back after it denied, also of a limit that never refills', async () => {
+    const clock = new FakeClock()
+    const store = new UnsteadyStore()
+    const [here, there] = [1, 2].map(() => makeLimiter({ clock, store, rules: [rule(0, 100)] }))
+    const late = makeLimiter({ clock, store, rules: [rule(0, 100)] })
+    for (const limiter of [here!, there!, late]) await limiter.start()
+    assert.equal(await admitted(here!, 30), 30)
+    await turns()
+    let passed = 30 + (await admitted(there!, 100))
+    assert.equal(await admitted(late, 1), 0)
+    await here!.drain()
+    for (let second = 0; second < 4; second++) {
+      clock.advance(1000)
+      await turns()
+      passed += (await admitted(late, 1)) + (await admitted(there!, 100))
+    }
+    assert.equal(passed, 100)
+  })
+})
+
+describe('limiter that ends', () => {
+  it('gives every token back that was not used, of more buckets than may wait to be given back', async () => {
+    const clock = new FakeClock()
+    const store = new UnsteadyStore()
+    const buckets = 101_000
+    const limiter = makeLimiter({ clock, store, capacity: buckets, rules: [rule(0, 100)] })
+    for (let first = 0; first < buckets; first += 1000)
+      await Promise.all(
+        Array.from({ length: 1000 }, (_, index) =>
+          limiter.check(request({ agent: `agent ${first + index}` })),
+        ),
+      )
+    await limiter.drain()
+    const keys = Array.from({ length: buckets }, (_, index) => `agent ${index}\nevents\n`)
+    const facts = await store.look(keys, clock.now())
+    assert.equal(facts.filter((one) => one?.remaining !== 99).length, 0)
   })
 })
 
