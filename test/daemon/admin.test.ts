@@ -146,6 +146,21 @@ test('every change is audited with its agent, a refused one is not', async (t) =
   ])
 })
 
+test('a ban in force that could not be written is audited and says so, a refused one is not', async (t) => {
+  const lines: unknown[] = []
+  let code: 'STORAGE' | 'INVALID_ARGUMENT' = 'STORAGE'
+  const { operations } = recordOperations({
+    ban: () => Promise.reject(new WeirError(code, 'it was not written')),
+    audit: (action, { agent, reason, isWritten }) => void lines.push({ action, agent, reason, isWritten }),
+  })
+  const { call } = await open(t, operations)
+  const body = JSON.stringify({ agent: 'waf', reason: 'misbehaves' })
+  assert.equal((await call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })).status, 503)
+  code = 'INVALID_ARGUMENT'
+  assert.equal((await call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })).status, 400)
+  assert.deepEqual(lines, [{ action: 'ban', agent: 'waf', reason: 'misbehaves', isWritten: false }])
+})
+
 test('readiness names each check and fails with any of them; liveness does not', async (t) => {
   const readiness = () => [
     { name: 'listeners', isOk: true, detail: '1 open' },

@@ -157,3 +157,13 @@ test('a list of many agents leaves the event loop to the traffic in between, tho
   assert.deepEqual(seen, names)
   assert.ok(turns >= 8, `${turns} turns`)
 })
+
+test('a look that fails for another reason than the store being out of reach fails', async () => {
+  class BrokenStore extends UnsteadyStore {
+    override look(): Promise<never> {
+      return Promise.reject(new TypeError('a mistake in the program'))
+    }
+  }
+  const limiter = makeLimiter({ clock: new FakeClock(), store: new BrokenStore(), rules: [rule(1, 10)] })
+  await assert.rejects(limiter.inspection.limits('waf'), TypeError)
+})

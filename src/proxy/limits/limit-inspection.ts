@@ -62,14 +62,17 @@ export class LimitInspection {
     this.#clock = clock
   }
 
-  /** Every limit of an agent. With the store out of reach, what memory knows. */
+  /** Every limit of an agent. With the store out of reach (STORAGE), what memory knows. */
   async limits(agent: string): Promise<readonly LimitStanding[]> {
     const scopes = this.#scopes.of(agent)
     const own = scopes.filter(({ rule }) => rule.key.by === 'agent')
     const buckets = await this.#stand(
       agent,
       own.map((scope) => ({ scope, key: '' })),
-    ).catch(() => own.map((scope) => this.#held(scope, agent)))
+    ).catch((error: unknown) => {
+      if (!(error instanceof WeirError && error.code === 'STORAGE')) throw error
+      return own.map((scope) => this.#held(scope, agent))
+    })
     return scopes.map((scope) => ({
       rule: scope.rule,
       bucket: buckets[own.indexOf(scope)],
