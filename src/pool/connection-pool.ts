@@ -291,6 +291,7 @@ export class ConnectionPool implements ManagedPool {
   #onGone(connection: LiveConnection, reason: WeirError): void {
     if (connection.wasReady) this.#counters.lost++
     this.#roster.remove(connection)
+    this.#pusher.forget(connection)
     this.#around.probe.connectionClosed?.(this.agent, connection.id, reason.message)
     if (connection.origin.slot !== undefined) this.#keeper?.lost(connection.origin.slot)
     this.#room.release(connection)
