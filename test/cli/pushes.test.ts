@@ -63,7 +63,7 @@ test('a refused push exits 1 and keeps the words of the agent', async (t) => {
   const agents = (level: number): string =>
     `{ waf: { endpoint: "unix:./waf.sock", connections: 1, config: { level: ${level} } } }`
   await place.configure(agents(2), 'waf')
-  await place.serve('--wait-for-agents', '5000')
+  const daemon = await place.serve('--wait-for-agents', '5000')
   const weir = commandsOf(place)
   isAgreeable = false
   await place.configure(agents(3), 'waf')
@@ -73,6 +73,7 @@ test('a refused push exits 1 and keeps the words of the agent', async (t) => {
     reloaded.text,
     /is in force\nagent waf goes on with its old configuration, the new one is refused: .*level 3 is out of range/,
   )
+  await daemon.process.said(/agent waf goes on with its old configuration: .*level 3 is out of range/)
   const trouble = /waf +ready.*its configuration is refused: .*level 3 is out of range/
   assert.match(
     (await weir('status')).text,

@@ -4,6 +4,7 @@ import type { PoolSurroundings } from '../../pool/pool-options.ts'
 import { Registry } from '../../pool/registry.ts'
 import type { ChainAgent } from '../../proxy/agent-policy.ts'
 import type { AgentConfig } from '../config/config.ts'
+import { configStanding } from './config-standing.ts'
 import { configVersion } from './config-version.ts'
 import { newPool } from './new-pool.ts'
 import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
@@ -143,9 +144,22 @@ export class AgentSet {
     for (const [name, { config, pool, isDrained }] of entries) {
       const old = before.get(name)
       if (old?.pool !== pool) this.#swap(name, pool, isUnused)
-      else if (!isDrained) adjust(pool, old.config, config)
+      else if (!isDrained) this.#adjust(pool, old.config, config)
     }
     for (const name of before.keys()) if (!entries.has(name)) this.#swap(name, undefined, isUnused)
+  }
+
+  /** Tells a pool that stays what changed about its agent. */
+  #adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
+    if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
+    const version = configVersion(config.config)
+    if (configVersion(old.config) === version) return
+    void pool.pushConfig(config.config, version).done.then(() => {
+      const standing = configStanding({ pool })
+      if (standing.state !== 'refused') return
+      const message = `agent ${config.name} goes on with its old configuration: ${standing.words}`
+      this.#around.probe.notice?.('warn', message, { agent: config.name, version })
+    })
   }
 
   #swap(name: string, pool: ManagedPool | undefined, isUnused: () => boolean): void {
@@ -189,11 +203,4 @@ export class AgentSet {
       void Promise.all(promises).then(done)
     })
   }
-}
-
-/** Tells a pool that stays what changed about its agent. */
-function adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
-  if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
-  const version = configVersion(config.config)
-  if (configVersion(old.config) !== version) pool.pushConfig(config.config, version)
 }

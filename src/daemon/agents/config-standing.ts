@@ -1,5 +1,5 @@
 import type { ConfigPush, ConfigPushEntry } from '../../pool/config-push.ts'
-import type { AgentEntry } from './agent-set.ts'
+import type { ManagedPool } from '../../pool/managed-pool.ts'
 
 /** How an agent stands to the configuration that is meant for it. */
 export type ConfigStanding =
@@ -25,7 +25,7 @@ const GRAVITY: readonly ConfigPushEntry['state'][] = [
  * What became of the latest word to each connection that is up. Without any, the latest push counts: an agent that
  * dials in and refuses is hung up on, and that it refused is why it is not there.
  */
-export function configStanding({ pool }: Pick<AgentEntry, 'pool'>): ConfigStanding {
+export function configStanding({ pool }: { readonly pool: ManagedPool }): ConfigStanding {
   const pushes = pool.configPushes
   const heard = new Set<number>()
   let worst: ConfigPushEntry | undefined
