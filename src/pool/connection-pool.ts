@@ -236,6 +236,7 @@ export class ConnectionPool implements ManagedPool {
       ...summed(connections),
       waiting: this.#room.size,
       breaker: this.#breaker.state(now),
+      breakerRetryMs: this.#breaker.retryAfterMs(now),
       ...this.#counters.snapshot(now),
       sessions: this.sessions?.table.size ?? 0,
       connections,

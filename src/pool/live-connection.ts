@@ -280,12 +280,12 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   /** The ping of `beatAt`, clock milliseconds, was answered. */
-  ponged(roundTripMs: number, beatAt: number, wasSilent: boolean): void {
+  ponged(beatAt: number, wasSilent: boolean): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.aliveAt = Math.max(this.aliveAt, beatAt)
     this.#heartbeat = undefined
-    this.health.ponged(roundTripMs, owner.now)
+    this.health.ponged(owner.now)
     this.#isEjected = this.health.trialAt !== undefined
     this.#countSlow()
     if (wasSilent) owner.onPonged(this)
