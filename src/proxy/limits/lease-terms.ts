@@ -53,7 +53,9 @@ function ask(
 ): LeaseAsk {
   const { key, seq } = bucket
   const { rate, burst } = bucket.bucket
-  const owed = bucket.isUnbooked ? bucket.bucket.debt(atMs) : bucket.owed
+  /* What was refilled since is nobody's debt any more: an outage of an hour must not be paid for in the next one. */
+  const debt = bucket.bucket.debt(atMs)
+  const owed = bucket.isUnbooked ? debt : Math.min(bucket.owed, debt)
   bucket.isUnbooked = false
   bucket.owed = 0
   bucket.spent = 0
