@@ -88,6 +88,8 @@ export interface AgentView {
   readonly inFlight: number
   readonly waiting: number
   readonly breaker: 'closed' | 'open' | 'half-open'
+  /** Until an open breaker tries the agent again; 0 when it is not open. */
+  readonly breakerRetryMs: number
   readonly onFailure: 'closed' | 'open'
   /** Name and version that the agent gave; empty before its first connection. */
   readonly software: string
@@ -95,13 +97,28 @@ export interface AgentView {
   readonly requests: number
   readonly errors: number
   readonly timeouts: number
+  /** Events whose connection ended before their answer. */
+  readonly connectionErrors: number
   readonly ejections: number
   readonly dialFailures: number
+  /** Connections that ended by themselves, and those replaced or no longer wanted. */
+  readonly lost: number
+  readonly retired: number
+  /** Pauses and resumes the agent asked for, and events that found it paused. */
+  readonly pauses: number
+  readonly resumes: number
+  readonly flowRejections: number
+  /** Events refused because too many waited already. */
+  readonly overflows: number
   /** Of the last minute, 0 to 1. */
   readonly errorRate: number
   /** Mean of the connections' moving averages; 0 before the first answer. */
   readonly latencyMs: number
+  /** Moving average of those that waited, and the sum of all. */
   readonly queueMs: number
+  readonly queueMsTotal: number
+  /** Bytes of bodies sent and not answered. */
+  readonly bodyBytesInFlight: number
   readonly sessions: number
   /** How often it was passed over, or its failure let pass, by reason. */
   readonly bypasses: Readonly<Record<string, number>>

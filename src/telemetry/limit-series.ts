@@ -1,11 +1,13 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { LimiterStats } from '../proxy/limits/limiter-stats.ts'
+import { oncePerTurn } from './once-per-turn.ts'
 
 /**
  * What the limiter counts and holds, read at each scrape: the limiter alone writes these figures. Undefined while there
  * is no limiter yet; its series are then absent.
  */
-export function registerLimitSeries(registry: Registry, stats: () => LimiterStats | undefined): void {
+export function registerLimitSeries(registry: Registry, read: () => LimiterStats | undefined): void {
+  const stats = oncePerTurn(read)
   const registers = [registry]
 
   function gauge(name: string, help: string, value: (stats: LimiterStats) => number | undefined): void {
@@ -54,7 +56,7 @@ export function registerLimitSeries(registry: Registry, stats: () => LimiterStat
   )
   gauge(
     'weir_limit_store_rows',
-    'Buckets in the store at the last count; absent before the first.',
+    'Buckets in the store, at least so many: a large table is counted in passes; absent before the first step.',
     (now) => now.store.rows,
   )
   total('weir_limit_store_expired_total', 'Idle buckets that the store forgot.', (now) => now.store.expired)

@@ -51,7 +51,7 @@ export function registerLoadSeries(registry: Registry, facts: () => LoadFacts | 
   gauge('weir_load_cpu_cores', 'Cores that the process uses, all its threads.', (now) => now.cpuCores)
   gauge(
     'weir_load_queue_seconds',
-    'Longest wait for a connection, smoothed over about a second; measured while requests are limited.',
+    'Wait for a connection that no agent is spared (90th percentile of the agent that waits least), smoothed over about a second; measured while requests are limited.',
     (now) => (now.requests === undefined ? undefined : now.queueMs / 1000),
   )
   gauge('weir_load_pressure_ratio', 'Load against its targets; above 1 limits shrink.', (now) => now.pressure)

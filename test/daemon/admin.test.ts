@@ -20,16 +20,26 @@ const WAF: AgentView = {
   inFlight: 0,
   waiting: 0,
   breaker: 'closed',
+  breakerRetryMs: 0,
   onFailure: 'closed',
   software: 'waf 1',
   requests: 0,
   errors: 0,
   timeouts: 0,
+  connectionErrors: 0,
   ejections: 0,
   dialFailures: 0,
+  lost: 0,
+  retired: 0,
+  pauses: 0,
+  resumes: 0,
+  flowRejections: 0,
+  overflows: 0,
   errorRate: 0,
   latencyMs: 0,
   queueMs: 0,
+  queueMsTotal: 0,
+  bodyBytesInFlight: 0,
   sessions: 0,
   bypasses: {},
 }
@@ -144,6 +154,21 @@ test('every change is audited with its agent, a refused one is not', async (t) =
     'undrain waf',
     'audit undrain waf',
   ])
+})
+
+test('a ban in force that could not be written is audited and says so, a refused one is not', async (t) => {
+  const lines: unknown[] = []
+  let code: 'STORAGE' | 'INVALID_ARGUMENT' = 'STORAGE'
+  const { operations } = recordOperations({
+    ban: () => Promise.reject(new WeirError(code, 'it was not written')),
+    audit: (action, { agent, reason, isWritten }) => void lines.push({ action, agent, reason, isWritten }),
+  })
+  const { call } = await open(t, operations)
+  const body = JSON.stringify({ agent: 'waf', reason: 'misbehaves' })
+  assert.equal((await call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })).status, 503)
+  code = 'INVALID_ARGUMENT'
+  assert.equal((await call({ method: 'POST', path: '/v1/bans', headers: CHANGE, body })).status, 400)
+  assert.deepEqual(lines, [{ action: 'ban', agent: 'waf', reason: 'misbehaves', isWritten: false }])
 })
 
 test('readiness names each check and fails with any of them; liveness does not', async (t) => {

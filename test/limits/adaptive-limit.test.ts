@@ -108,31 +108,70 @@ describe('adaptive limit', () => {
   })
 })
 
+function leave(gate: ConcurrencyGate, agent: string, waitMs: number | undefined): void {
+  gate.tryEnter()
+  gate.leave(agent, waitMs)
+}
+
 describe('concurrency gate', () => {
   it('refuses exactly the events above the limit and takes others as soon as one leaves', () => {
     const gate = new ConcurrencyGate({ ...OPTIONS, initial: 10 })
     const entered = Array.from({ length: 12 }, () => gate.tryEnter()).filter(Boolean)
     assert.equal(entered.length, 10)
     assert.equal(gate.facts.refused, 2)
-    gate.leave(0)
+    gate.leave('waf', 0)
     assert.equal(gate.tryEnter(), true)
   })
 
-  it('refuses nothing while adaptation is off', () => {
-    const gate = new ConcurrencyGate(undefined)
-    for (let count = 0; count < 10_000; count++) assert.equal(gate.tryEnter(), true)
-    gate.observe(1000)
-    assert.equal(gate.tryEnter(), true)
-    assert.equal(gate.facts.isAdaptive, false)
-  })
-
-  it('tells the longest wait since it was asked last', () => {
-    const gate = new ConcurrencyGate(OPTIONS)
-    for (const queueMs of [3, 70, 5]) {
-      gate.tryEnter()
-      gate.leave(queueMs)
+  it('is not moved by a few long waits among many short ones, nor by many of one agent', () => {
+    const gate = new ConcurrencyGate({ min: 50, max: 10_000, initial: 10_000 })
+    const pressure = new LoadPressure(DEFAULT_TARGETS)
+    for (let interval = 0; interval < 120; interval++) {
+      for (let call = 0; call < 100; call++) leave(gate, 'quick', call < 8 ? 1000 : 0)
+      for (let call = 0; call < 500; call++) leave(gate, 'slow', 1000)
+      pressure.observe({ ...CALM, queueMs: gate.takeQueueMs() })
+      gate.observe(pressure.value)
     }
-    assert.deepEqual([gate.takeQueueMs(), gate.takeQueueMs()], [70, 0])
+    assert.equal(gate.facts.limit, 10_000)
+  })
+
+  it('is not moved by one slow event a second', () => {
+    const gate = new ConcurrencyGate(OPTIONS)
+    for (let interval = 0; interval < 10; interval++) {
+      leave(gate, 'slow', 1000)
+      assert.equal(gate.takeQueueMs(), 0)
+    }
+  })
+
+  it('shrinks while the calls of every agent wait', () => {
+    const gate = new ConcurrencyGate(OPTIONS)
+    const pressure = new LoadPressure(DEFAULT_TARGETS)
+    for (let interval = 0; interval < 20; interval++) {
+      for (let call = 0; call < 100; call++) leave(gate, call % 2 === 0 ? 'waf' : 'auth', 200)
+      pressure.observe({ ...CALM, queueMs: gate.takeQueueMs() })
+      gate.observe(pressure.value)
+    }
+    assert.ok(gate.facts.limit < OPTIONS.initial)
+    assert.equal(gate.takeQueueMs(), 0, 'each interval starts afresh')
+  })
+
+  it('tells the wait that nine of ten calls did not pass, within a factor of two', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 16_000 }), (waitMs) => {
+        const gate = new ConcurrencyGate(OPTIONS)
+        for (let call = 0; call < 100; call++) leave(gate, 'waf', call < 85 ? waitMs : 100_000)
+        assert.ok(gate.takeQueueMs() >= 16_384)
+        for (let call = 0; call < 100; call++) leave(gate, 'waf', call < 95 ? waitMs : 100_000)
+        const told = gate.takeQueueMs()
+        assert.ok(told > waitMs && told <= 2 * waitMs, `${told} for ${waitMs}`)
+      }),
+    )
+  })
+
+  it('counts no call that got no connection', () => {
+    const gate = new ConcurrencyGate(OPTIONS)
+    for (let call = 0; call < 100; call++) leave(gate, 'waf', undefined)
+    assert.equal(gate.takeQueueMs(), 0)
   })
 })
 

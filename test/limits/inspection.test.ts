@@ -136,3 +136,34 @@ test('with the store out of reach the limits are shown as far as memory knows th
   assert.equal((await unused.inspection.limits('waf'))[0]?.bucket, undefined, 'unknown, not full')
   await assert.rejects(unused.inspection.key('waf', '10.0.0.2'))
 })
+
+test('a list of many agents leaves the event loop to the traffic in between, though all of it is in memory', async () => {
+  const names = Array.from({ length: 2000 }, (_, index) => `agent ${index}`)
+  const agents = new Map(names.map((name) => [name, [rule(1, 10)]]))
+  const limiter = makeLimiter({ clock: new FakeClock(), capacity: 2000, agents })
+  for (const agent of names) await limiter.check(request({ agent }))
+  let turns = 0
+  const count = (): void => {
+    turns++
+    counting = setImmediate(count)
+  }
+  let counting = setImmediate(count)
+  const seen: string[] = []
+  for await (const [agent, [events]] of limiter.inspection.limitsOfAll(names)) {
+    assert.equal(events?.bucket?.remaining, 9)
+    seen.push(agent)
+  }
+  clearImmediate(counting)
+  assert.deepEqual(seen, names)
+  assert.ok(turns >= 8, `${turns} turns`)
+})
+
+test('a look that fails for another reason than the store being out of reach fails', async () => {
+  class BrokenStore extends UnsteadyStore {
+    override look(): Promise<never> {
+      return Promise.reject(new TypeError('a mistake in the program'))
+    }
+  }
+  const limiter = makeLimiter({ clock: new FakeClock(), store: new BrokenStore(), rules: [rule(1, 10)] })
+  await assert.rejects(limiter.inspection.limits('waf'), TypeError)
+})

@@ -1,3 +1,4 @@
+import { WeirError } from '../../src/core/errors.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
 import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 
@@ -69,7 +70,7 @@ export class UnsteadyStore implements LimitStore {
       case 'steady':
         return Promise.resolve()
       case 'failing':
-        return Promise.reject(new Error('the disk is gone'))
+        return Promise.reject(new WeirError('STORAGE', 'the disk is gone'))
       case 'stalled':
         return new Promise((resolve) => this.#held.push(resolve))
     }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ChainAgent } from '../../src/proxy/agent-policy.ts'
 import { ConcurrencyGate } from '../../src/proxy/limits/concurrency-gate.ts'
+import { ALLOWED, type LimitVerdict } from '../../src/proxy/limits/limit-gate.ts'
 import { Bench, chunkEvent, headersEvent } from './harness.ts'
 
 function gate(limit: number): ConcurrencyGate {
@@ -59,4 +61,43 @@ test('an agent that fails open is not skipped to shed load: the request is refus
   assert.equal(decision.kind, 'block')
   assert.equal(error?.code, 'OVERLOADED')
   assert.deepEqual(bypassed, [])
+})
+
+/** Ten requests that wait before a connection is leased, all at once. */
+async function tenThatWait(bench: Bench, agent: ChainAgent, go: () => void): Promise<void> {
+  const verdicts = Array.from({ length: 10 }, () => {
+    const scope = bench.open([agent])
+    return bench.dispatcher.dispatch(headersEvent(scope), scope)
+  })
+  bench.clock.advance(200)
+  go()
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  while (bench.pool('a').sent.length > 0) bench.pool('a').reply()
+  await Promise.all(verdicts)
+}
+
+test('the wait for a connection is measured, and neither the wait for the limit store nor a call without one', async () => {
+  let letGo = (): void => {}
+  const answered = new Promise<LimitVerdict>((resolve) => {
+    letGo = () => resolve(ALLOWED)
+  })
+  const limited = gate(100)
+  const slow = new Bench({ overload: limited, limits: { check: () => answered, refund() {} } })
+  await tenThatWait(slow, slow.agent('a'), letGo)
+  assert.equal(limited.takeQueueMs(), 0)
+
+  const queued = gate(100)
+  const full = new Bench({ overload: queued })
+  const agent = full.agent('a')
+  full.pool('a').refusal = 'full'
+  await tenThatWait(full, agent, () => {
+    while (full.pool('a').waiters.length > 0) full.pool('a').wake()
+  })
+  assert.equal(queued.takeQueueMs(), 256)
+
+  const hopeless = new Bench({ overload: queued })
+  const failing = hopeless.agent('a', { timeoutMs: 150 })
+  hopeless.pool('a').refusal = 'full'
+  await tenThatWait(hopeless, failing, () => {})
+  assert.equal(queued.takeQueueMs(), 0)
 })

@@ -36,6 +36,28 @@ test('what the limiter counts is shown at each scrape, denials by reason', async
     assert.ok(text.split('\n').includes(line), `${line}\nis not in\n${text}`)
 })
 
+test('the limiter is asked once per scrape, and anew by the next one', async () => {
+  const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 2)] })
+  let asked = 0
+  const { render: scrape } = createMetrics({
+    version: '1',
+    source: {
+      agents: () => [],
+      reported: () => [],
+      limits() {
+        asked++
+        return limiter.stats
+      },
+    },
+    processMetrics: false,
+  })
+  await scrape()
+  assert.equal(asked, 1)
+  await limiter.check(request())
+  assert.match(await scrape(), /^weir_limit_buckets 1$/m)
+  assert.equal(asked, 2)
+})
+
 test('a figure that is not known is absent, not 0', async () => {
   const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 2)] })
   assert.doesNotMatch(await render(() => limiter.stats), /^weir_limit_(store_rows|checkpoint_age_seconds) /m)

@@ -1,3 +1,4 @@
+import { WeirError } from '../../core/errors.ts'
 import type { Operations } from '../operations.ts'
 import type { AdminRoute } from '../router.ts'
 import { agentName, authorName, banDurationMs, members, reasonText, wholeNumber } from './fields.ts'
@@ -29,9 +30,17 @@ export function banRoutes(operations: Operations): readonly AdminRoute[] {
         const reason = reasonText(body['reason'])
         const author = authorName(body['author'], peer)
         const durationMs = banDurationMs(body['durationMs'])
-        const ban = await operations.ban({ agent, reason, author, durationMs })
-        operations.audit('ban', { agent, reason, author, durationMs, peer })
-        return { status: 201, json: ban }
+        const facts = { agent, reason, author, durationMs, peer }
+        try {
+          const ban = await operations.ban({ agent, reason, author, durationMs })
+          operations.audit('ban', facts)
+          return { status: 201, json: ban }
+        } catch (error) {
+          /* It is in force all the same, until this process ends. */
+          if (error instanceof WeirError && error.code === 'STORAGE')
+            operations.audit('ban', { ...facts, isWritten: false })
+          throw error
+        }
       },
     },
     {

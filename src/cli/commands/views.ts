@@ -84,6 +84,11 @@ function bypassText({ bypasses }: AgentView): string {
   return reasons.length === 0 ? 'never' : reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
 }
 
+function breakerText({ breaker, breakerRetryMs, ejections }: AgentView): string {
+  const retry = breakerRetryMs > 0 ? `, tries again in ${Math.ceil(breakerRetryMs)} ms` : ''
+  return `${breaker}${retry}, ${ejections} ejections of connections`
+}
+
 function agentText(agent: AgentView): string {
   const lines: [string, string][] = [
     ['agent', agent.name],
@@ -91,13 +96,23 @@ function agentText(agent: AgentView): string {
     ['endpoint', agent.endpoint],
     ['software', agent.software === '' ? '-' : agent.software],
     ['connections', `${connectionsOf(agent)} (available/present/wanted), ${agent.dialFailures} dials failed`],
+    ['', `${agent.lost} lost, ${agent.retired} retired`],
     ['events', `${agent.inFlight} in flight, ${agent.waiting} waiting, ${agent.requests} done`],
+    ['bodies', `${agent.bodyBytesInFlight} bytes in flight`],
     [
       'failures',
-      `${agent.errors} (${agent.timeouts} timeouts), ${Math.round(agent.errorRate * 100)} % of the last minute`,
+      `${agent.errors} (${agent.timeouts} timeouts, ${agent.connectionErrors} lost connections), ${Math.round(agent.errorRate * 100)} % of the last minute`,
     ],
-    ['latency', `${agent.latencyMs.toFixed(2)} ms, queue ${agent.queueMs.toFixed(2)} ms`],
-    ['breaker', `${agent.breaker}, ${agent.ejections} ejections of connections`],
+    ['latency', `${agent.latencyMs.toFixed(2)} ms`],
+    [
+      'queue',
+      `${agent.queueMs.toFixed(2)} ms, ${agent.queueMsTotal.toFixed(0)} ms in all, ${agent.overflows} refused for its length`,
+    ],
+    [
+      'pauses',
+      `${agent.pauses} asked for, ${agent.resumes} ended, ${agent.flowRejections} events found it paused`,
+    ],
+    ['breaker', breakerText(agent)],
     ['on failure', agent.onFailure],
     ['bypassed', bypassText(agent)],
     ['sessions', String(agent.sessions)],

@@ -5,9 +5,6 @@ import type { LimitKey } from '../../proxy/limits/limit-rule.ts'
 import type { WeirSystem } from '../system.ts'
 import { shownKey } from './shown-key.ts'
 
-/** Agents whose buckets are read from the store together: the traffic's own questions come in between. */
-const AT_ONCE = 200
-
 /** How rate limits stand: what memory does not know is read from the store. */
 export function limitOperations(system: WeirSystem): Pick<Operations, 'limits' | 'limitKeys'> {
   const { agents, storage } = system
@@ -17,12 +14,8 @@ export function limitOperations(system: WeirSystem): Pick<Operations, 'limits' |
     async limits(agent) {
       const names = agent === undefined ? [...agents.entries.keys()] : [agents.entry(agent).config.name]
       const views: LimitView[] = []
-      for (let start = 0; start < names.length; start += AT_ONCE) {
-        const some = names.slice(start, start + AT_ONCE)
-        const standings = await Promise.all(some.map((name) => inspection.limits(name)))
-        for (const [index, name] of some.entries())
-          for (const standing of standings[index]!) views.push(limitView(name, standing))
-      }
+      for await (const [name, standings] of inspection.limitsOfAll(names))
+        for (const standing of standings) views.push(limitView(name, standing))
       return views
     },
 

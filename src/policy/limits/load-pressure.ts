@@ -6,7 +6,7 @@ export interface LoadSample {
   readonly loopLagMs: number
   /** Share of the time in which the event loop was busy, 0..1. The hot path is one thread: this is what runs out. */
   readonly utilization: number
-  /** How long events waited for a connection, a high percentile, milliseconds. */
+  /** How long events of the agent that waits least waited for a connection, 90th percentile, milliseconds. */
   readonly queueMs: number
 }
 

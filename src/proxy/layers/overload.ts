@@ -1,11 +1,10 @@
-import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED } from '../layer.ts'
 import type { ConcurrencyGate } from '../limits/concurrency-gate.ts'
 
 /** Refuses new requests while this process is loaded beyond its targets. What was begun may always go on. */
-export function overloadLayer(gate: ConcurrencyGate, clock: Clock): Layer {
+export function overloadLayer(gate: ConcurrencyGate): Layer {
   return {
     name: 'overload',
     enter(call: AgentCall) {
@@ -21,7 +20,7 @@ export function overloadLayer(gate: ConcurrencyGate, clock: Clock): Layer {
     leave(call: AgentCall) {
       if (!call.isCounted) return
       call.isCounted = false
-      gate.leave((call.leasedAt === 0 ? clock.now() : call.leasedAt) - call.startedAt)
+      gate.leave(call.policy.name, call.leaseWaitMs)
     },
   }
 }

@@ -1,8 +1,8 @@
 import { AdaptiveLimit, type AdaptiveLimitOptions } from '../../policy/limits/adaptive-limit.ts'
+import { LeaseWaits } from './lease-waits.ts'
 
 export interface ConcurrencyFacts {
-  readonly isAdaptive: boolean
-  /** Events in flight now, and how many may be; Infinity while adaptation is off. */
+  /** Events in flight now, and how many may be. */
   readonly inFlight: number
   readonly limit: number
   readonly refused: number
@@ -13,17 +13,16 @@ export interface ConcurrencyFacts {
  * the caller's OVERLOADED.
  */
 export class ConcurrencyGate {
-  readonly #adaptive: AdaptiveLimit | undefined
+  readonly #adaptive: AdaptiveLimit
+  readonly #waits = new LeaseWaits()
   #limit: number
   #inFlight = 0
   #peak = 0
   #refused = 0
-  #queueMs = 0
 
-  /** Without options there is no limit, and nothing adapts. */
-  constructor(options: AdaptiveLimitOptions | undefined) {
-    this.#adaptive = options === undefined ? undefined : new AdaptiveLimit(options)
-    this.#limit = this.#adaptive?.limit ?? Number.POSITIVE_INFINITY
+  constructor(options: AdaptiveLimitOptions) {
+    this.#adaptive = new AdaptiveLimit(options)
+    this.#limit = this.#adaptive.limit
   }
 
   /** True: call `leave` exactly once when the event is done. False: refuse it. */
@@ -37,32 +36,25 @@ export class ConcurrencyGate {
     return true
   }
 
-  /** `queueMs`: how long the event waited for a connection. */
-  leave(queueMs: number): void {
+  /** `waitMs`: how long the event waited for a connection of its agent; undefined: it got none. */
+  leave(agent: string, waitMs: number | undefined): void {
     this.#inFlight--
-    if (queueMs > this.#queueMs) this.#queueMs = queueMs
+    if (waitMs !== undefined) this.#waits.add(agent, waitMs)
   }
 
-  /** Longest wait for a connection since the last call, milliseconds. */
+  /** The wait for a connection that no agent was spared since the last call, milliseconds; see {@link LeaseWaits}. */
   takeQueueMs(): number {
-    const queueMs = this.#queueMs
-    this.#queueMs = 0
-    return queueMs
+    return this.#waits.take()
   }
 
   /** Adapts the limit to the pressure of one interval. */
   observe(pressure: number): void {
     const peak = this.#peak
     this.#peak = this.#inFlight
-    if (this.#adaptive !== undefined) this.#limit = this.#adaptive.observe(pressure, peak)
+    this.#limit = this.#adaptive.observe(pressure, peak)
   }
 
   get facts(): ConcurrencyFacts {
-    return {
-      isAdaptive: this.#adaptive !== undefined,
-      inFlight: this.#inFlight,
-      limit: this.#limit,
-      refused: this.#refused,
-    }
+    return { inFlight: this.#inFlight, limit: this.#limit, refused: this.#refused }
   }
 }

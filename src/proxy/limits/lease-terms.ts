@@ -12,6 +12,11 @@ const LEAST_RESERVE = 16
 const MOST_RESERVE = 0.25
 /** Milliseconds: what is held for no longer than this evaporates before giving it back would help anybody. */
 const SOON_MS = 2000
+/**
+ * Refill that is leased on top of what waiting checks cost, milliseconds: more than the store's answer may take (250 by
+ * default). Places evaporate as the line refills; without it a cost as large as the burst is never covered in time.
+ */
+const ANSWER_MS = 300
 /** Of the rate, in seconds, while somebody else wants tokens of the same bucket. */
 const CONTENDED_RESERVE_S = 0.05
 
@@ -20,15 +25,16 @@ export function askForUse(bucket: CachedBucket, nowMs: number): LeaseAsk {
   const tokens = bucket.bucket
   const waiting = bucket.waitingCost
   const held = tokens.held(nowMs)
-  const least = Math.max(0, waiting - held)
   const mostReserve = Math.max(tokens.burst * MOST_RESERVE, tokens.rate)
+  const margin = waiting > 0 ? (tokens.rate / 1000) * ANSWER_MS : 0
+  const least = Math.max(0, waiting + margin - held)
   const reserve = bucket.isContended
     ? waiting + tokens.rate * CONTENDED_RESERVE_S
     : waiting + Math.min(mostReserve, Math.max(LEAST_RESERVE, tokens.burst / 8, 4 * bucket.spent))
   const aheadMs = bucket.isContended ? 0 : AHEAD_MS
   const wanted = tokens.wanted(nowMs, reserve, aheadMs)
   const give = wanted < 0 ? tokens.giveBack(nowMs, -wanted) : 0
-  const ahead = (tokens.rate / 1000) * aheadMs
+  const ahead = Math.max(margin, (tokens.rate / 1000) * aheadMs)
   return ask(bucket, nowMs, give, Math.max(wanted, least, 0), least, ahead)
 }
 

@@ -41,6 +41,8 @@ export interface TopKeys {
 
 /** Buckets in memory looked at in one turn of the event loop: about a millisecond. */
 const TURN = 2000
+/** Agents whose buckets are read from the store together, and in one turn: the traffic's own questions come in between. */
+const AGENTS_AT_ONCE = 200
 /** Buckets in memory, and steps through the store, of one look: an operator's question must end. */
 const MOST_IN_MEMORY = 1_000_000
 const MOST_STEPS = 100
@@ -60,14 +62,17 @@ export class LimitInspection {
     this.#clock = clock
   }
 
-  /** Every limit of an agent. With the store out of reach, what memory knows. */
+  /** Every limit of an agent. With the store out of reach (STORAGE), what memory knows. */
   async limits(agent: string): Promise<readonly LimitStanding[]> {
     const scopes = this.#scopes.of(agent)
     const own = scopes.filter(({ rule }) => rule.key.by === 'agent')
     const buckets = await this.#stand(
       agent,
       own.map((scope) => ({ scope, key: '' })),
-    ).catch(() => own.map((scope) => this.#held(scope, agent)))
+    ).catch((error: unknown) => {
+      if (!(error instanceof WeirError && error.code === 'STORAGE')) throw error
+      return own.map((scope) => this.#held(scope, agent))
+    })
     return scopes.map((scope) => ({
       rule: scope.rule,
       bucket: buckets[own.indexOf(scope)],
@@ -75,6 +80,19 @@ export class LimitInspection {
       denials: scope.counts.enforced,
       shadowDenials: scope.counts.shadow,
     }))
+  }
+
+  /** As {@link limits} for many agents, in their order, some hundred per turn of the event loop. */
+  async *limitsOfAll(
+    agents: readonly string[],
+  ): AsyncGenerator<readonly [agent: string, limits: readonly LimitStanding[]]> {
+    for (let start = 0; start < agents.length; start += AGENTS_AT_ONCE) {
+      /* What memory knows is answered without a turn of the loop. */
+      if (start > 0) await nextTurn()
+      const some = agents.slice(start, start + AGENTS_AT_ONCE)
+      const standings = await Promise.all(some.map((agent) => this.limits(agent)))
+      for (const [index, agent] of some.entries()) yield [agent, standings[index]!]
+    }
   }
 
   /** The buckets of one key, one per limit that has keys. @throws WeirError STORAGE, INVALID_ARGUMENT when none has */

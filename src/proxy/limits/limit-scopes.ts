@@ -30,22 +30,23 @@ export class LimitScopes {
   replace(plan: LimitPlan): readonly LimitScope[] {
     for (const [agent, rules] of plan.agents) validateRules(`agents.${agent}`, rules)
     validateRules('defaults', plan.defaults)
-    const old = new Set([...this.#defaults, ...[...this.#agents.values()].flat()])
-    const namesakes = new Map([...old].map((scope) => [nameOf(scope), scope.counts]))
+    /* By name, which is one of a kind within an agent: a search through all would hold thousands of agents up. */
+    const old = new Map(Array.from(this, (scope) => [nameOf(scope), scope]))
     const scopeOf = (agent: string | undefined, rule: LimitRule): LimitScope => {
-      for (const scope of old) {
-        if (scope.agent !== agent || !isSameRule(scope.rule, rule)) continue
-        old.delete(scope)
-        return scope
+      const name = nameOf({ agent, rule })
+      const before = old.get(name)
+      if (before !== undefined && isSameRule(before.rule, rule)) {
+        old.delete(name)
+        return before
       }
-      const counts = namesakes.get(nameOf({ agent, rule })) ?? { enforced: 0, shadow: 0 }
+      const counts = before?.counts ?? { enforced: 0, shadow: 0 }
       return { agent, rule, isPerByte: rule.cost === 'byte', buckets: new Map(), counts }
     }
     this.#defaults = plan.defaults.map((rule) => scopeOf(undefined, rule))
     this.#agents = new Map(
       [...plan.agents].map(([agent, rules]) => [agent, rules.map((rule) => scopeOf(agent, rule))]),
     )
-    return [...old]
+    return [...old.values()]
   }
 }
 

@@ -52,8 +52,8 @@ export interface LookStep {
 
 export interface TableFacts {
   readonly expired: number
-  /** Undefined: not counted yet. */
-  readonly rows: number | undefined
+  /** At least so many are left: large tables are counted in passes that take a while. */
+  readonly rows: number
 }
 
 /** Tokens of one bucket asked for or given back. */

@@ -37,7 +37,7 @@ export interface LimiterStats {
   readonly store: LimitStoreHealth & {
     /** Asks not sent yet, and calls not answered yet. */
     readonly backlog: number
-    /** Buckets in the store at the last count; undefined: not counted yet. */
+    /** Buckets in the store, at least so many; undefined: not counted yet. */
     readonly rows: number | undefined
     /** Idle buckets forgotten by the store. */
     readonly expired: number

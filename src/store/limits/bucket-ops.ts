@@ -30,8 +30,8 @@ export interface ExpireArgs extends HostMoment {
 
 export interface ExpireResult {
   readonly expired: number
-  /** Rows left at the end of the last complete pass; undefined: none was complete yet. */
-  readonly rows: number | undefined
+  /** Rows left in the last complete pass, or in the one under way when that found more already: at least so many. */
+  readonly rows: number
 }
 
 const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
@@ -53,7 +53,7 @@ export function bucketOps(database: Database): BucketOps {
   const epochs = new HostEpochs(database)
   let sweptTo = ''
   let sweptRows = 0
-  let rows: number | undefined
+  let rows = 0
 
   return {
     settleLeases: {
@@ -114,7 +114,7 @@ export function bucketOps(database: Database): BucketOps {
         } else {
           sweptTo = seen.at(-1)!.key
         }
-        return { expired, rows }
+        return { expired, rows: Math.max(rows, sweptRows) }
       },
     },
   }

@@ -1,3 +1,4 @@
+import type { BanChangeRow, BanRow } from './ban-ops.ts'
 import {
   type BucketFacts,
   bucketFacts,
@@ -9,19 +10,6 @@ import {
   type RowGrant,
   settleRow,
 } from './lease-row.ts'
-
-export interface MemoryBanChange {
-  readonly agent: string
-  readonly action: 'ban' | 'unban'
-  readonly reason: string
-  readonly author: string
-  readonly atWallMs: number
-  readonly untilWallMs: number | undefined
-}
-
-interface MemoryBanRecord extends MemoryBanChange {
-  readonly revision: number
-}
 
 /** Changes of bans kept for `banHistory`; the bans in force are kept whatever their number. */
 const HISTORY = 1000
@@ -39,8 +27,8 @@ export class MemoryLimitStore {
   readonly #maxRows: number
   readonly #rows = new Map<string, LeaseRow>()
   #round = this.#rows.keys()
-  readonly #bans = new Map<string, MemoryBanRecord>()
-  #history: MemoryBanRecord[] = []
+  readonly #bans = new Map<string, BanRow>()
+  #history: BanRow[] = []
   #revision = 0
 
   constructor(maxRows = 1_000_000) {
@@ -60,7 +48,7 @@ export class MemoryLimitStore {
     })
   }
 
-  changeBan(change: MemoryBanChange): Promise<MemoryBanRecord> {
+  changeBan(change: BanChangeRow): Promise<BanRow> {
     const record = { ...change, revision: ++this.#revision }
     if (change.action === 'ban') this.#bans.set(change.agent, record)
     else this.#bans.delete(change.agent)
@@ -69,12 +57,12 @@ export class MemoryLimitStore {
     return Promise.resolve(record)
   }
 
-  bansSince(revision: number): Promise<readonly MemoryBanRecord[]> {
+  bansSince(revision: number): Promise<readonly BanRow[]> {
     if (revision === 0) return Promise.resolve([...this.#bans.values()])
     return Promise.resolve(this.#history.filter((record) => record.revision > revision))
   }
 
-  banHistory(agent: string | undefined, limit: number): Promise<readonly MemoryBanRecord[]> {
+  banHistory(agent: string | undefined, limit: number): Promise<readonly BanRow[]> {
     const mine = this.#history.filter((record) => agent === undefined || record.agent === agent)
     return Promise.resolve(mine.reverse().slice(0, limit))
   }

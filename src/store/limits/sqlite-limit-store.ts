@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import { type HostClock, hostClock } from '../host-clock.ts'
 import type { Store } from '../store.ts'
 import type { BanChangeRow, BanRow } from './ban-ops.ts'
+import type { ExpireResult } from './bucket-ops.ts'
 import type { LookAfterResult } from './bucket-reads.ts'
 import type { HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
@@ -14,6 +15,11 @@ interface Ask extends RowAsk {
 
 /** Rows looked at per step of housekeeping or of a look: a few milliseconds of the store thread. */
 const SCAN = 2000
+/** Housekeeping goes on while at least this share of a step could be forgotten: there is more of that. */
+const WORTH_GOING_ON = 0.5
+/** But no longer than this, milliseconds, and no more steps: the store thread is there for tokens. */
+const LONGEST_HOUSEKEEPING_MS = 400
+const MOST_STEPS = 50
 
 /** Buckets and bans in the file, shared with every other process that has it open. */
 export class SqliteLimitStore {
@@ -70,15 +76,25 @@ export class SqliteLimitStore {
     return this.#store.call('banHistory', { agent, limit })
   }
 
-  /** Expired sessions leave with the buckets: one step of housekeeping for the whole file. */
-  async expireIdle(nowMs: number): Promise<{ readonly expired: number; readonly rows: number | undefined }> {
+  /**
+   * Expired sessions leave with the buckets. Many short steps while there is much to forget, each a call of its own, so
+   * that whoever needs tokens comes in between.
+   */
+  async expireIdle(nowMs: number): Promise<ExpireResult> {
     const time = this.#timeAt(nowMs)
     const { wallMs } = time
-    const [facts] = await Promise.all([
-      this.#store.call('expireBuckets', { ...time, scan: SCAN }),
-      this.#store.call('expireSessions', { wallMs, limit: SCAN }),
-    ])
-    return facts
+    const endsAt = this.#clock.now() + LONGEST_HOUSEKEEPING_MS
+    let expired = 0
+    for (let step = 1; ; step++) {
+      const [buckets, sessions] = await Promise.all([
+        this.#store.call('expireBuckets', { ...time, scan: SCAN }),
+        this.#store.call('expireSessions', { wallMs, limit: SCAN }),
+      ])
+      expired += buckets.expired
+      const isWorthIt = Math.max(buckets.expired, sessions) >= WORTH_GOING_ON * SCAN
+      if (!isWorthIt || step === MOST_STEPS || this.#clock.now() >= endsAt)
+        return { expired, rows: buckets.rows }
+    }
   }
 
   look(keys: readonly string[], nowMs: number): Promise<readonly (BucketFacts | undefined)[]> {

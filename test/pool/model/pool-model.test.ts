@@ -63,6 +63,18 @@ const steps: fc.Arbitrary<Step>[] = [
   fc.constant(new Step('lease', (world) => world.lease({}))),
   fc.constant(new Step('wait', (world) => world.wait({}))),
   fc
+    .tuple(request, bytes)
+    .map(
+      ([id, size]) =>
+        new Step(`lease ${id} ${size}`, (world) => world.lease({ correlationId: id, ...part(size) })),
+    ),
+  fc
+    .tuple(request, bytes)
+    .map(
+      ([id, size]) =>
+        new Step(`wait ${id} ${size}`, (world) => world.wait({ correlationId: id, ...part(size) })),
+    ),
+  fc
     .tuple(index, request, bytes)
     .map(
       ([n, id, size]) =>
@@ -155,7 +167,7 @@ const steps: fc.Arbitrary<Step>[] = [
 ]
 
 /** Drains end a schedule's story early, so they are rare; releases keep it going. */
-const WEIGHTS = [18, 12, 12, 12, 24, 3, 6, 9, 9, 6, 9, 3, 3, 9, 1]
+const WEIGHTS = [14, 8, 4, 4, 12, 12, 24, 3, 6, 9, 9, 6, 9, 3, 3, 9, 1]
 const step = fc.oneof(...steps.map((arbitrary, n) => ({ arbitrary, weight: WEIGHTS[n]! })))
 
 const settings = fc.record({
