@@ -25,9 +25,9 @@ export function askForUse(bucket: CachedBucket, nowMs: number): LeaseAsk {
   const tokens = bucket.bucket
   const waiting = bucket.waitingCost
   const held = tokens.held(nowMs)
+  const mostReserve = Math.max(tokens.burst * MOST_RESERVE, tokens.rate)
   const margin = waiting > 0 ? (tokens.rate / 1000) * ANSWER_MS : 0
   const least = Math.max(0, waiting + margin - held)
-  const mostReserve = Math.max(tokens.burst * MOST_RESERVE, tokens.rate)
   const reserve = bucket.isContended
     ? waiting + tokens.rate * CONTENDED_RESERVE_S
     : waiting + Math.min(mostReserve, Math.max(LEAST_RESERVE, tokens.burst / 8, 4 * bucket.spent))
@@ -59,7 +59,9 @@ function ask(
 ): LeaseAsk {
   const { key, seq } = bucket
   const { rate, burst } = bucket.bucket
-  const owed = bucket.isUnbooked ? bucket.bucket.debt(atMs) : bucket.owed
+  /* What was refilled since is nobody's debt any more: an outage of an hour must not be paid for in the next one. */
+  const debt = bucket.bucket.debt(atMs)
+  const owed = bucket.isUnbooked ? debt : Math.min(bucket.owed, debt)
   bucket.isUnbooked = false
   bucket.owed = 0
   bucket.spent = 0
