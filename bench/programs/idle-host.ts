@@ -84,7 +84,7 @@ async function holdWeir(): Promise<Held> {
       /* As if the heartbeat's interval had passed. */
       visitAt += 100 * heartbeatMs
       pool.visit(visitAt)
-      const isPinged = (id: number): boolean => (pool.find(id)?.health.roundTripMs ?? 0) > 0
+      const isPinged = (id: number): boolean => (pool.find(id)?.aliveAt ?? 0) >= visitAt
       while (!ids.every(isPinged)) await sleep(50)
     },
   }

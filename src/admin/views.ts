@@ -11,7 +11,7 @@ export interface StatusView {
   /** What measured load allows at agents; absent while it limits nothing. */
   readonly load: LoadView | undefined
   readonly agents: { readonly total: number; readonly ready: number }
-  /** Agents that are not ready, at most 100. */
+  /** Agents that are not ready or have not taken their configuration, at most 100. */
   readonly troubles: readonly Trouble[]
   readonly routes: number
   readonly listeners: readonly ListenerView[]
@@ -21,6 +21,7 @@ export interface StatusView {
 export interface Trouble {
   readonly agent: string
   readonly state: AgentState
+  /** Of an agent that is ready: what is wrong with its configuration. */
   readonly reason: string
 }
 
@@ -52,12 +53,27 @@ export interface ConfigStateView {
   readonly pendingRestart: readonly string[]
 }
 
-/** What a reload brought. */
-export interface ReloadView {
+/** What came into force with a reload. */
+export interface AppliedView {
   readonly file: string
   readonly loadedAt: string
   /** Options whose new values take effect at the next start only. */
   readonly pendingRestart: readonly string[]
+}
+
+/** What a reload brought. */
+export interface ReloadView extends AppliedView {
+  /** Agents that go on with an older configuration of theirs; those that are still to answer after 2 s included. */
+  readonly untaken: readonly UntakenView[]
+}
+
+/** An agent that has not taken its configuration. */
+export interface UntakenView {
+  readonly agent: string
+  /** `refused`: it said no or never answered; `pending`: not settled yet; `untold`: at its next connection only. */
+  readonly state: 'refused' | 'pending' | 'untold'
+  /** Its own words where it gave some. */
+  readonly reason: string
 }
 
 /**
@@ -82,12 +98,16 @@ export interface AgentView {
   readonly state: AgentState
   /** Why it is not ready, for people; empty when it is. */
   readonly reason: string
+  /** Why its configuration (`agents.NAME.config`) is not in force there, for people; empty when it is. */
+  readonly configTrouble: string
   readonly connections: number
   readonly availableConnections: number
   readonly wantedConnections: number
   readonly inFlight: number
   readonly waiting: number
   readonly breaker: 'closed' | 'open' | 'half-open'
+  /** Until an open breaker tries the agent again; 0 when it is not open. */
+  readonly breakerRetryMs: number
   readonly onFailure: 'closed' | 'open'
   /** Name and version that the agent gave; empty before its first connection. */
   readonly software: string
@@ -95,13 +115,28 @@ export interface AgentView {
   readonly requests: number
   readonly errors: number
   readonly timeouts: number
+  /** Events whose connection ended before their answer. */
+  readonly connectionErrors: number
   readonly ejections: number
   readonly dialFailures: number
+  /** Connections that ended by themselves, and those replaced or no longer wanted. */
+  readonly lost: number
+  readonly retired: number
+  /** Pauses and resumes the agent asked for, and events that found it paused. */
+  readonly pauses: number
+  readonly resumes: number
+  readonly flowRejections: number
+  /** Events refused because too many waited already. */
+  readonly overflows: number
   /** Of the last minute, 0 to 1. */
   readonly errorRate: number
   /** Mean of the connections' moving averages; 0 before the first answer. */
   readonly latencyMs: number
+  /** Moving average of those that waited, and the sum of all. */
   readonly queueMs: number
+  readonly queueMsTotal: number
+  /** Bytes of bodies sent and not answered. */
+  readonly bodyBytesInFlight: number
   readonly sessions: number
   /** How often it was passed over, or its failure let pass, by reason. */
   readonly bypasses: Readonly<Record<string, number>>

@@ -45,8 +45,8 @@ export async function makeParts(config: Config, options: PartsOptions): Promise<
     source: {
       agents: () =>
         pools().map((pool) => {
-          const { agent, active, available, inFlight, waiting } = pool.snapshot()
-          return { agent, connections: active, availableConnections: available, inFlight, waiting }
+          const snapshot = pool.snapshot()
+          return { ...snapshot, connections: snapshot.active, availableConnections: snapshot.available }
         }),
       limits: () => storage?.limiter.stats,
       store: () => storage?.store.health,

@@ -19,8 +19,13 @@ export type BodyHold = 'paused' | 'full'
 /** Longer correlation ids are not ours: we bound ids far below, so an agent cannot park large strings here. */
 const MAX_ID_LENGTH = 512
 
+/** Of a chunk that counts for the connection alone. */
+export const UNCOUNTED = 0
+
 /** What the agent said of one request's body. */
 interface RequestFlow {
+  /** Tells chunks that are counted here from those sent before, >= 1. */
+  readonly serial: number
   /** Clock milliseconds. */
   lapsesAt: number
   isPaused: boolean
@@ -45,11 +50,12 @@ interface RequestFlow {
 export class FlowGate {
   readonly #maxRequests: number
   readonly #requestTtlMs: number
-  #pausedAt = Number.NaN
+  #isPaused = false
   #windowBytes = Number.POSITIVE_INFINITY
   #bytesInFlight = 0
   /** By correlation id, oldest signal first. */
   readonly #requests = new Map<string, RequestFlow>()
+  #lastSerial = UNCOUNTED
 
   constructor(options: FlowGateOptions = {}) {
     this.#maxRequests = options.maxRequests ?? 1000
@@ -58,7 +64,7 @@ export class FlowGate {
 
   /** Whether the agent paused the whole connection. */
   get isPaused(): boolean {
-    return !Number.isNaN(this.#pausedAt)
+    return this.#isPaused
   }
 
   /** Bytes the agent last said it can take; Infinity when it never said. */
@@ -76,11 +82,6 @@ export class FlowGate {
     return this.#requests.size
   }
 
-  /** Milliseconds since the whole connection was paused; 0 when open. */
-  pausedForMs(now: number): number {
-    return this.isPaused ? now - this.#pausedAt : 0
-  }
-
   /** Why a body chunk of this request must wait; undefined: it may go. */
   holdsBody(correlationId: string, now: number): BodyHold | undefined {
     if (this.isPaused) return 'paused'
@@ -95,21 +96,25 @@ export class FlowGate {
     return flow.isPaused ? 'paused' : holdOf(flow.windowBytes, flow.bytesInFlight)
   }
 
-  /** A body chunk was leased to the connection. Each is settled once. */
-  sent(correlationId: string, bytes: number): void {
+  /**
+   * A body chunk was leased to the connection. Each is settled once, with the number returned here: what it is counted
+   * under for its request, {@link UNCOUNTED} when the agent has not spoken of that.
+   */
+  sent(correlationId: string, bytes: number): number {
     this.#bytesInFlight += bytes
-    if (this.#requests.size === 0) return
+    if (this.#requests.size === 0) return UNCOUNTED
     const flow = this.#requests.get(correlationId)
-    if (flow !== undefined) flow.bytesInFlight += bytes
+    if (flow === undefined) return UNCOUNTED
+    flow.bytesInFlight += bytes
+    return flow.serial
   }
 
   /** The chunk was answered or given up. */
-  settled(correlationId: string, bytes: number): void {
+  settled(correlationId: string, bytes: number, serial: number): void {
     this.#bytesInFlight -= bytes
-    if (this.#requests.size === 0) return
+    if (serial === UNCOUNTED || this.#requests.size === 0) return
     const flow = this.#requests.get(correlationId)
-    /* Chunks from before the agent spoke of this request were not counted. */
-    if (flow !== undefined) flow.bytesInFlight = Math.max(0, flow.bytesInFlight - bytes)
+    if (flow !== undefined && flow.serial === serial) flow.bytesInFlight -= bytes
   }
 
   /** Takes a signal in. What changed may concern one request only. */
@@ -117,7 +122,7 @@ export class FlowGate {
     const id = signal.correlationId
     switch (signal.action) {
       case 'pause':
-        return id === undefined ? this.#pause(now) : this.#pauseRequest(id, now)
+        return id === undefined ? this.#pause() : this.#pauseRequest(id, now)
       case 'resume':
         return id === undefined ? this.#resume() : this.#resumeRequest(id, now)
       case 'update-capacity':
@@ -130,15 +135,15 @@ export class FlowGate {
     if (this.#requests.size > 0) this.#requests.delete(correlationId)
   }
 
-  #pause(now: number): FlowChange {
+  #pause(): FlowChange {
     if (this.isPaused) return 'none'
-    this.#pausedAt = now
+    this.#isPaused = true
     return 'closed'
   }
 
   #resume(): FlowChange {
     if (!this.isPaused) return 'none'
-    this.#pausedAt = Number.NaN
+    this.#isPaused = false
     return 'opened'
   }
 
@@ -178,7 +183,13 @@ export class FlowGate {
     const flow =
       known !== undefined && now < known.lapsesAt
         ? known
-        : { lapsesAt, isPaused: false, windowBytes: Number.POSITIVE_INFINITY, bytesInFlight: 0 }
+        : {
+            serial: ++this.#lastSerial,
+            lapsesAt,
+            isPaused: false,
+            windowBytes: Number.POSITIVE_INFINITY,
+            bytesInFlight: 0,
+          }
     flow.lapsesAt = lapsesAt
     this.#requests.delete(id)
     this.#requests.set(id, flow)

@@ -34,6 +34,11 @@ export interface Picker {
 /** The slow side: builds a picker whenever the set of candidates changes. One file per strategy. */
 export interface Strategy {
   readonly name: StrategyName
+  /**
+   * What a weight below 1 lessens: how often a candidate is chosen, or the load up to which it is chosen. A chosen one
+   * may be given several events in a row only where it is the former: the latter is known for one event at a time.
+   */
+  readonly weighs: 'turns' | 'load'
   build(candidates: readonly Candidate[], random: Random): Picker
 }
 

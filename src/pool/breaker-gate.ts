@@ -34,9 +34,19 @@ export class BreakerGate {
     return state
   }
 
+  /** Milliseconds until an open breaker tries the agent again; 0 when it is not open. */
+  retryAfterMs(now: number): number {
+    return this.#breaker.retryAfterMs(now)
+  }
+
   /** The agent is left alone, and signs of life are worth looking for. */
   get isOpen(): boolean {
     return this.#breaker.isOpen
+  }
+
+  /** Everything is let through. */
+  get isClosed(): boolean {
+    return this.#breaker.isClosed
   }
 
   /** The agent may be back: a fresh connection, a pong, a late reply. */

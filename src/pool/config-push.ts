@@ -42,12 +42,19 @@ const MAX_ATTEMPTS = 3
 const RETRY_MS = 2000
 const MAX_KEPT = 100
 
+/** Between two attempts to tell one connection. */
+interface Pause {
+  readonly live: LiveConnection
+  end(how: 'over' | 'gone'): void
+}
+
 /** Pushes configurations to an agent's connections and keeps account of the acknowledgements. */
 export class ConfigPusher {
   readonly #agent: string
   readonly #clock: Clock
   readonly #isReplaceable: boolean
   readonly #pushes: ConfigPush[] = []
+  readonly #pauses = new Set<Pause>()
   #count = 0
 
   /** `isReplaceable`: a connection that cannot be told can be dialled anew. */
@@ -66,6 +73,11 @@ export class ConfigPusher {
     const entries = new Map<number, ConfigPushEntry>()
     const deliveries = Array.from(connections, (live) => this.#deliver(live, setup, entries))
     return this.#keep(setup.version, entries, deliveries)
+  }
+
+  /** The connection is gone: nothing is tried on it again. */
+  forget(live: LiveConnection): void {
+    for (const pause of this.#pauses) if (pause.live === live) pause.end('gone')
   }
 
   /** Tells a connection again what it was told; one that cannot be told at run time is left as it is. */
@@ -143,17 +155,26 @@ export class ConfigPusher {
         return
       } catch (thrown) {
         const error = WeirError.from(thrown)
-        if (error.code !== 'TIMEOUT' || attempt === MAX_ATTEMPTS || live.stage === 'gone') {
+        const mayRetry = error.code === 'TIMEOUT' && attempt < MAX_ATTEMPTS && live.stage !== 'gone'
+        if (!mayRetry || (await this.#pause(live)) === 'gone') {
           note(entries, live, error.code === 'PERMISSION_DENIED' ? 'refused' : 'failed', attempt, error)
           return
         }
       }
-      await this.#pause()
     }
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => void this.#clock.setTimer(RETRY_MS, resolve))
+  #pause(live: LiveConnection): Promise<'over' | 'gone'> {
+    return new Promise((resolve) => {
+      const end = (how: 'over' | 'gone'): void => {
+        timer.cancel()
+        this.#pauses.delete(pause)
+        resolve(how)
+      }
+      const timer = this.#clock.setTimer(RETRY_MS, () => end('over'))
+      const pause: Pause = { live, end }
+      this.#pauses.add(pause)
+    })
   }
 }
 

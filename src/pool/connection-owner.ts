@@ -14,8 +14,12 @@ export interface ConnectionOwner {
   now: number
   /** Leases of all its connections, given out and not released. */
   inFlight: number
+  /** Connections in use whose last reply was slow or is yet to come: see `burst.ts`. */
+  slow: number
   /** Callers in the queue; 0 spares the hot path a call. */
   readonly waiting: number
+  /** The agent's breaker lets everything through: neither open nor trying. */
+  readonly isBreakerClosed: boolean
   readonly reports: AgentReports
   /** Every release, after the connection's own books. */
   onReleased(connection: LiveConnection, outcome: LeaseOutcome, latencyMs: number): void

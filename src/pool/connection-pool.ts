@@ -13,6 +13,7 @@ import type { ConnectionOwner } from './connection-owner.ts'
 import { type Heritage, heritageOf } from './heritage.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
+import { Leasing } from './leasing.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
 import type { PoolCounters } from './pool-counters.ts'
@@ -66,6 +67,7 @@ export class ConnectionPool implements ManagedPool {
   readonly #adoption: Adoption
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
+  readonly #leasing: Leasing
   /** The configuration each slot's dial under way was begun with. */
   readonly #dialledWith = new WeakMap<Slot, AgentConfig>()
   #config: AgentConfig
@@ -94,6 +96,9 @@ export class ConnectionPool implements ManagedPool {
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
     this.#owner = this.#connectionOwner(clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
+    this.#leasing = new Leasing(this.#owner, this.#roster, this.#breaker, this.sessions, () =>
+      this.#keeper?.hasten(this.#owner.now),
+    )
     this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
     this.#adoption = new Adoption(this.#adoptionHost(this))
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
@@ -119,10 +124,15 @@ export class ConnectionPool implements ManagedPool {
   }
 
   lease(hints: LeaseHints): LiveConnection | Refusal {
-    if (hints.pinnedTo === 0 && this.#room.hasFreeCallers) return this.refusal() ?? 'full'
-    const leased = this.#lease(hints)
+    const mustQueue = hints.pinnedTo === 0 && this.#room.hasFreeCallers
+    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints)
     if (leased === 'paused') this.#counters.flowRejections++
     return leased
+  }
+
+  /** Why a caller with no wishes would not get a connection now; undefined: it would. */
+  refusal(): Refusal | undefined {
+    return this.#leasing.refusal()
   }
 
   countBypass(reason: BypassReason): void {
@@ -130,10 +140,11 @@ export class ConnectionPool implements ManagedPool {
   }
 
   wait(waiter: LeaseWaiter): WeirError | undefined {
-    if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
+    if (this.#drained !== undefined && this.#roster.find(waiter.pinnedTo) === undefined)
+      return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
     if (refused !== undefined) this.#counters.overflows++
-    else if (this.#changedSince(waiter)) queueMicrotask(() => this.#serveAll())
+    else if (this.#leasing.changedSince(waiter)) queueMicrotask(() => this.#serveAll())
     return refused
   }
 
@@ -225,6 +236,7 @@ export class ConnectionPool implements ManagedPool {
       ...summed(connections),
       waiting: this.#room.size,
       breaker: this.#breaker.state(now),
+      breakerRetryMs: this.#breaker.retryAfterMs(now),
       ...this.#counters.snapshot(now),
       sessions: this.sessions?.table.size ?? 0,
       connections,
@@ -236,75 +248,13 @@ export class ConnectionPool implements ManagedPool {
     this.#becomeReady()
     this.#keeper?.stop()
     const leaving = [...this.#roster.all]
-    this.#room.refuseAll(leaving, refusalError(this.agent, 'draining'))
+    this.#room.refuseFree(refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
     await this.sessions?.flush()
   }
 
-  #lease(hints: LeaseHints): LiveConnection | Refusal {
-    const now = this.#around.clock.now()
-    this.#owner.now = now
-    if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
-    if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
-    const { sessionKey } = hints
-    if (sessionKey !== undefined && this.sessions !== undefined) {
-      return this.#leaseSession(hints, sessionKey, this.sessions, now)
-    }
-    const live = this.#withRoom(hints, this.#roster.pick(hints, this.#owner.inFlight))
-    if (typeof live === 'string') return live
-    return this.#breaker.admit(now) ? live.take(hints) : 'breaker-open'
-  }
-
-  /** Whether a caller that was refused earlier than in this turn would not have to wait any more. */
-  #changedSince(waiter: LeaseWaiter): boolean {
-    if (!this.#breaker.wouldAdmit(this.#owner.now)) return true
-    if (waiter.pinnedTo === 0) return this.refusal() === undefined
-    const live = this.#roster.find(waiter.pinnedTo)
-    return live === undefined || (live.hasRoom && !live.isPaused)
-  }
-
   #serveAll(): void {
     if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
-  }
-
-  #leasePinned(hints: LeaseHints, now: number): LiveConnection | Refusal {
-    const connection = this.#roster.find(hints.pinnedTo)
-    if (connection === undefined) return 'affinity-lost'
-    if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'
-    if (connection.isPaused) return 'paused'
-    const hold = hints.isBody === false ? undefined : connection.holdsBody(hints.correlationId)
-    if (hold !== undefined) return hold
-    if (!connection.hasRoom) return 'full'
-    return this.#breaker.admit(now) ? connection.take(hints) : 'breaker-open'
-  }
-
-  /** The picked connection, or for a body chunk that it holds back another one. */
-  #withRoom(hints: LeaseHints, picked: LiveConnection | undefined): LiveConnection | Refusal {
-    if (picked === undefined) return this.refusal() ?? 'full'
-    if (hints.isBody !== true || picked.holdsBody(hints.correlationId) === undefined) return picked
-    return this.#roster.pickForBody(hints)
-  }
-
-  #leaseSession(
-    hints: LeaseHints,
-    key: string,
-    sessions: StickySessions,
-    now: number,
-  ): LiveConnection | Refusal {
-    const wanted = sessions.wanted(key, hints.avoid, now, this.#roster)
-    const live = this.#withRoom(hints, wanted ?? this.#roster.pick(hints, this.#owner.inFlight))
-    if (typeof live === 'string') return live
-    if (!this.#breaker.admit(now)) return 'breaker-open'
-    if (wanted === undefined) sessions.settle(key, live, now)
-    return live.take(hints)
-  }
-
-  /** Why a caller with no wishes would not get a connection now; undefined: it would. */
-  refusal(): Refusal | undefined {
-    if (this.#drained !== undefined) return 'draining'
-    const refusal = this.#roster.refusal()
-    if (refusal === 'unavailable') this.#keeper?.hasten(this.#owner.now)
-    return refusal
   }
 
   #noteArrival(live: LiveConnection): void {
@@ -342,6 +292,7 @@ export class ConnectionPool implements ManagedPool {
   #onGone(connection: LiveConnection, reason: WeirError): void {
     if (connection.wasReady) this.#counters.lost++
     this.#roster.remove(connection)
+    this.#pusher.forget(connection)
     this.#around.probe.connectionClosed?.(this.agent, connection.id, reason.message)
     if (connection.origin.slot !== undefined) this.#keeper?.lost(connection.origin.slot)
     this.#room.release(connection)
@@ -402,7 +353,8 @@ export class ConnectionPool implements ManagedPool {
       agent: this.agent,
       clock: this.#around.clock,
       boundTo: ({ pinnedTo }) => (pinnedTo === 0 ? undefined : this.#roster.find(pinnedTo)),
-      leaseQueued: (waiter) => this.#lease(waiter),
+      hasRoom: () => this.#leasing.refusal() === undefined,
+      leaseQueued: (waiter) => this.#leasing.lease(waiter),
       errorOf: (refusal) => refusalError(this.agent, refusal),
       onQueued: (waiter, queueMs) => {
         if (waiter.isStandIn !== true) this.#counters.countQueued(queueMs)
@@ -413,6 +365,7 @@ export class ConnectionPool implements ManagedPool {
   #connectionOwner(now: number): ConnectionOwner {
     const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
+    const breaker = this.#breaker
     const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
       if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
     })
@@ -421,26 +374,33 @@ export class ConnectionPool implements ManagedPool {
       clock,
       now,
       inFlight: 0,
+      slow: 0,
       reports: new AgentReports(clock, probe, this.metrics, wishes),
       get waiting() {
         return room.size
       },
+      get isBreakerClosed() {
+        return breaker.isClosed
+      },
       onReleased: (live, outcome, elapsedMs) => {
         this.#counters.countRelease(outcome, owner.now)
-        this.#breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
+        breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
-      onEjected: () => void this.#counters.ejections++,
+      onEjected: (live) => {
+        this.#counters.ejections++
+        room.serve(live)
+      },
       onGone: (live, reason) => this.#onGone(live, reason),
       onHealthChanged: (live, report) => {
         this.#visitAt = 0
         owner.reports.health(live, report)
       },
       onFlowChanged: (change) => this.#counters.countFlow(change),
-      onPonged: () => this.#breaker.signOfLife(owner.now),
+      onPonged: () => breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
-        this.#breaker.signOfLife(clock.now())
+        breaker.signOfLife(clock.now())
         probe.strayReply?.(this.agent)
       },
     }

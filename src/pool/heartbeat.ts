@@ -35,7 +35,7 @@ export class Heartbeat {
       const roundTripMs = await live.connection.ping(intervalMs / 2)
       const wasSilent = this.#misses > 0 || roundTripMs >= SILENT_MS
       this.#misses = 0
-      live.ponged(roundTripMs, this.beatAt, wasSilent)
+      live.ponged(this.beatAt, wasSilent)
     } catch {
       if (live.stage === 'gone') return
       if (live.aliveAt > sentAt) this.#misses = 0

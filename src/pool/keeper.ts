@@ -21,21 +21,6 @@ export class Keeper {
     for (let n = 0; n < target; n++) this.#slots.push(new Slot(host))
   }
 
-  get target(): number {
-    return this.#slots.length
-  }
-
-  get isReplacing(): boolean {
-    return this.#replacement !== undefined
-  }
-
-  /** Slots between two attempts or in one. */
-  get unfilled(): number {
-    let count = 0
-    for (const slot of this.#slots) if (slot.state !== 'filled') count++
-    return count
-  }
-
   start(): void {
     for (const slot of this.#slots) slot.dial()
   }

@@ -30,6 +30,8 @@ export interface LeaseHints {
   readonly isBody?: boolean | undefined
   /** Bytes of the body chunk, counted against the agent's byte windows; absent: 0. */
   readonly bodyBytes?: number | undefined
+  /** Written by the connection: what a body chunk is counted under while it is leased. */
+  flowSerial?: number
 }
 
 /**
@@ -44,6 +46,10 @@ export interface LeaseWaiter extends LeaseHints {
   waitingSince?: number | undefined
   /** It waits for somebody who is counted elsewhere. */
   readonly isStandIn?: boolean | undefined
+  /**
+   * It waited for room, and now nobody could serve it whatever room there is: whether it goes on waiting. Absent: it does.
+   */
+  outlasts?(refusal: 'paused' | 'unavailable'): boolean
   onLeased(connection: PooledConnection): void
   onRefused(error: WeirError): void
 }

@@ -8,12 +8,13 @@ import type {
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import { concurrencyLimit } from '../policy/concurrency-limit.ts'
-import { type BodyHold, FlowGate } from '../policy/flow-gate.ts'
+import { type BodyHold, FlowGate, UNCOUNTED } from '../policy/flow-gate.ts'
 import type { Health } from '../policy/health/health.ts'
 import { PeakEwma } from '../policy/peak-ewma.ts'
 import type { Candidate } from '../policy/picker.ts'
 import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
+import { MAX_REPLY_MS } from './burst.ts'
 import type { ConnectionOwner } from './connection-owner.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -75,6 +76,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   #latency = UNMEASURED
   #heartbeat: Heartbeat | undefined
   #isEjected = false
+  /** It is among the `slow` ones of its owner. */
+  #isCountedSlow = false
   #reported: HealthReport['state'] = 'healthy'
   #isWarm: boolean
   #stage: Stage
@@ -102,6 +105,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.limit = connection.isExclusive
       ? 1
       : concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+    this.#countSlow()
   }
 
   /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */
@@ -148,6 +152,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   takesAhead(correlationId: string): boolean {
     return (
       this.#owner.waiting === 0 &&
+      this.#owner.isBreakerClosed &&
       this.hasRoom &&
       !this.isPaused &&
       this.holdsBody(correlationId) === undefined
@@ -177,6 +182,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.inFlight === 0 ? 0 : now - this.#busySince
   }
 
+  /** Milliseconds for which it has had something to answer and gave no sign of life. */
+  get silentMs(): number {
+    return this.inFlight === 0 ? 0 : this.#owner.now - Math.max(this.aliveAt, this.#busySince)
+  }
+
   /** Why a body chunk of this request must wait, though the connection could take other events. */
   holdsBody(correlationId: string): BodyHold | undefined {
     return this.#gate?.holdsBody(correlationId, this.#owner.now)
@@ -188,7 +198,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const { bodyBytes } = hints
     if (bodyBytes !== undefined && bodyBytes > 0) {
       this.#gate ??= new FlowGate()
-      this.#gate.sent(hints.correlationId, bodyBytes)
+      hints.flowSerial = this.#gate.sent(hints.correlationId, bodyBytes)
     }
     if (this.inFlight++ === 0) this.#busySince = now
     this.#owner.inFlight++
@@ -197,15 +207,16 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void {
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs = latencyMs): void {
     const owner = this.#owner
     const now = owner.clock.now()
     owner.now = now
-    const beganAt = now - latencyMs
+    const beganAt = now - heldMs
     this.inFlight--
     owner.inFlight--
     const bodyBytes = lease?.bodyBytes
-    if (bodyBytes !== undefined && bodyBytes > 0) this.#gate!.settled(lease!.correlationId, bodyBytes)
+    if (bodyBytes !== undefined && bodyBytes > 0)
+      this.#gate!.settled(lease!.correlationId, bodyBytes, lease!.flowSerial ?? UNCOUNTED)
     switch (outcome) {
       case 'replied':
         this.aliveAt = now
@@ -214,6 +225,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         this.#latency.observe(latencyMs, now)
         this.health.replied(now, beganAt)
         if (this.#isEjected) this.#isEjected = this.health.trialAt !== undefined
+        this.#countSlow()
         break
       case 'timeout':
       case 'bad-reply':
@@ -230,7 +242,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
         this.health.withdrawn(beganAt)
         break
     }
-    owner.onReleased(this, outcome, latencyMs)
+    owner.onReleased(this, outcome, heldMs)
     if (this.inFlight === 0 && this.#farewell !== undefined) this.#farewell.onIdle()
     if (owner.waiting !== 0) owner.onRoom(this)
   }
@@ -268,13 +280,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   }
 
   /** The ping of `beatAt`, clock milliseconds, was answered. */
-  ponged(roundTripMs: number, beatAt: number, wasSilent: boolean): void {
+  ponged(beatAt: number, wasSilent: boolean): void {
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.aliveAt = Math.max(this.aliveAt, beatAt)
     this.#heartbeat = undefined
-    this.health.ponged(roundTripMs, owner.now)
+    this.health.ponged(owner.now)
     this.#isEjected = this.health.trialAt !== undefined
+    this.#countSlow()
     if (wasSilent) owner.onPonged(this)
     if (owner.waiting !== 0) owner.onRoom(this)
   }
@@ -297,12 +310,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** It took its configuration, or has been waited for long enough. False when it is leaving or gone already. */
   enter(): boolean {
     if (this.#stage === 'configuring') this.#stage = 'ready'
+    this.#countSlow()
     return this.#stage === 'ready'
   }
 
   /** Picked no more; closes once idle for `lingerMs`, destroyed at the deadline. Twice: the tighter bounds. */
   retire(deadlineAt: number, lingerMs: number): Promise<void> {
     if (this.#stage === 'ready' || this.#stage === 'configuring') this.#stage = 'retiring'
+    this.#countSlow()
     if (this.#farewell !== undefined) this.#farewell.hasten(deadlineAt, lingerMs)
     else if (this.#stage === 'gone') return Promise.resolve()
     else this.#farewell = new Farewell(this.#owner.clock, this, deadlineAt, lingerMs)
@@ -330,7 +345,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#gate ??= new FlowGate()
     const change = this.#gate.apply(signal, owner.now)
     owner.onFlowChanged(change)
-    if (owner.waiting !== 0 && (change === 'opened' || change === 'window')) owner.onRoom(this)
+    if (owner.waiting !== 0 && change !== 'none') owner.onRoom(this)
   }
 
   onWritable(): void {
@@ -365,7 +380,6 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.#owner.onStrayReply(this)
   }
 
-  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
   /** Asks whether anybody is there, ahead of the next heartbeat. */
   knock(now: number): void {
     if (!this.#isPinged) return
@@ -378,6 +392,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.origin.terms.heartbeatMs > 0 && this.connection.transport !== 'v1'
   }
 
+  /** Pings when due. Returns the instant of the next look, clock milliseconds. */
   #beat(now: number): number {
     const { heartbeatMs } = this.origin.terms
     if (!this.#isPinged) return Number.POSITIVE_INFINITY
@@ -395,9 +410,17 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (this.#latency.value(now) < NEGLIGIBLE_MS) this.#latency = UNMEASURED
   }
 
+  #countSlow(): void {
+    const isSlow = this.lastReplyMs > MAX_REPLY_MS && this.#stage === 'ready' && !this.#isEjected
+    if (isSlow === this.#isCountedSlow) return
+    this.#isCountedSlow = isSlow
+    this.#owner.slow += isSlow ? 1 : -1
+  }
+
   #noteEjection(): void {
     if (this.#isEjected || this.health.trialAt === undefined) return
     this.#isEjected = true
+    this.#countSlow()
     this.#owner.onEjected(this)
   }
 
@@ -405,6 +428,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     if (this.#stage === 'gone') return
     this.wasReady = this.#stage !== 'retiring'
     this.#stage = 'gone'
+    this.#countSlow()
     this.health.close()
     this.#farewell?.onGone()
     this.#owner.onGone(this, reason)

@@ -60,8 +60,12 @@ export interface PoolSnapshot extends CounterSnapshot {
   /** Connections that have not taken their configuration yet and carry nothing. */
   readonly configuring: number
   readonly inFlight: number
+  /** Bytes of body chunks sent and not settled. */
+  readonly bodyBytesInFlight: number
   readonly waiting: number
   readonly breaker: BreakerState
+  /** Until an open breaker tries the agent again; 0 when it is not open. */
+  readonly breakerRetryMs: number
   readonly sessions: number
   /** Mean of the live connections' moving averages that have one. */
   readonly latencyMs: number
@@ -112,6 +116,7 @@ type Sums = Pick<
   | 'retiring'
   | 'configuring'
   | 'inFlight'
+  | 'bodyBytesInFlight'
   | 'latencyMs'
 >
 
@@ -123,6 +128,7 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
   let retiring = 0
   let configuring = 0
   let inFlight = 0
+  let bodyBytesInFlight = 0
   let pins = 0
   let latencySum = 0
   let measured = 0
@@ -133,6 +139,7 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
     if (one.stage === 'retiring') retiring++
     if (one.stage === 'configuring') configuring++
     inFlight += one.inFlight
+    bodyBytesInFlight += one.bodyBytesInFlight
     pins += one.pins
     if (one.latencyMs > 0) {
       latencySum += one.latencyMs
@@ -149,6 +156,7 @@ export function summed(connections: readonly ConnectionSnapshot[]): Sums {
     retiring,
     configuring,
     inFlight,
+    bodyBytesInFlight,
     pins,
     latencyMs,
   }

@@ -12,7 +12,8 @@ export interface PooledConnection {
   readonly timeoutMultiplier: number
   /**
    * Room for a piece of a body whose earlier pieces are here and were not answered yet, in nobody's stead: false
-   * while callers wait, or the agent has paused the connection or this body.
+   * while callers wait, or the agent has paused the connection or this body, or its breaker is not closed: each event
+   * of a half-open breaker is a probe, and the few there are belong to requests.
    */
   takesAhead(correlationId: string): boolean
   /**
@@ -23,7 +24,8 @@ export interface PooledConnection {
   unpin(correlationId: string): void
   /**
    * Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. `lease`: what it was leased
-   * with; may be left out when that was no body chunk.
+   * with; may be left out when that was no body chunk. `heldMs`: since the lease, which tells what its end is evidence
+   * for; absent: `latencyMs`. A piece of a body that was sent ahead is held for longer than the agent worked on it.
    */
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints): void
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs?: number): void
 }

@@ -1,6 +1,6 @@
 import type { Random } from '../core/random.ts'
 import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
-import { Burst } from './burst.ts'
+import { Burst, type PoolLoad } from './burst.ts'
 import type { LeaseHints, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
 
@@ -21,7 +21,7 @@ export class Roster {
 
   constructor(strategy: Strategy, random: Random, maxBurst: number) {
     this.#strategy = strategy
-    this.#burst = new Burst(maxBurst)
+    this.#burst = new Burst(strategy.weighs, maxBurst)
     this.#random = random
     this.#picker = strategy.build([], random)
   }
@@ -60,12 +60,11 @@ export class Roster {
     this.publish()
   }
 
-  /** `inFlight`: leases of all connections. */
-  pick(hints: LeaseHints, inFlight: number): LiveConnection | undefined {
-    const followed = this.#burst.follow(hints)
+  pick(hints: LeaseHints, load: PoolLoad): LiveConnection | undefined {
+    const followed = this.#burst.follow(hints, load)
     if (followed !== undefined) return followed
     const chosen = this.#choose(hints)
-    this.#burst.begin(chosen, inFlight / this.#ready.length)
+    this.#burst.begin(chosen, load.inFlight / this.#ready.length)
     return chosen
   }
 
@@ -91,6 +90,7 @@ export class Roster {
 
   /** Why nothing was picked; undefined when something could be picked after all. Not on the hot path. */
   refusal(): Refusal | undefined {
+    if (this.#isClosed) return 'draining'
     let usable = 0
     let paused = 0
     for (const live of this.#ready) {

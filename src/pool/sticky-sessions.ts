@@ -20,6 +20,8 @@ export class StickySessions {
   readonly #store: SessionStore | undefined
   #writing: Promise<void> | undefined
   #mayBind = false
+  /** The store was read into this table or into the one it goes on from; it lags behind since. */
+  #isLoaded = false
 
   constructor(
     agent: string,
@@ -34,7 +36,9 @@ export class StickySessions {
     this.#probe = probe
     this.#store = store
     this.table = new SessionTable({ ...options, isStored: store !== undefined })
-    if (before !== undefined) this.#takeOver(before)
+    if (before === undefined) return
+    this.#isLoaded = before.#isLoaded
+    this.#takeOver(before)
   }
 
   /**
@@ -71,9 +75,10 @@ export class StickySessions {
     }
   }
 
-  /** Reads the stored sessions. A store that fails costs the old sessions, not the agent. */
+  /** Reads the stored sessions, once. A store that fails costs the old sessions, not the agent. */
   async load(): Promise<void> {
-    if (this.#store === undefined) return
+    if (this.#store === undefined || this.#isLoaded) return
+    this.#isLoaded = true
     try {
       const rows = await this.#store.load(this.#agent)
       this.table.restore(rows, this.#clock.now(), this.#clock.wallMs())

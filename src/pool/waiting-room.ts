@@ -10,6 +10,8 @@ export interface WaitingRoomHost {
   readonly clock: Clock
   /** The connection that this caller has to wait for; undefined: any will do. */
   boundTo(waiter: LeaseWaiter): LiveConnection | undefined
+  /** A caller that any connection can serve would find one now, were it no body chunk. */
+  hasRoom(): boolean
   /** Tries to lease for a caller of the queue, which nobody may overtake. */
   leaseQueued(waiter: LeaseWaiter): LiveConnection | Refusal
   /** The refusal as an error for a caller that has waited. */
@@ -20,12 +22,15 @@ export interface WaitingRoomHost {
 /**
  * The bounded queue of a pool. Callers that any connection can serve stand in one line, callers bound to one
  * connection in that connection's line, each first come first served; a connection with room serves its own
- * line first, because those requests have already cost it work.
+ * line first, because those requests have already cost it work. Body chunks that no request binds, and that no byte window
+ * has room for, stand aside: other events need no window.
  */
 export class WaitingRoom {
   readonly #host: WaitingRoomHost
   readonly #capacity: number
   readonly #free = new WaiterList()
+  /** Body chunks that any connection can serve but for its byte window; they came before whoever stands in the free line. */
+  readonly #held = new WaiterList()
   readonly #touched: LiveConnection[] = []
   #isServing = false
   #count = 0
@@ -49,7 +54,10 @@ export class WaitingRoom {
       const message = `agent ${this.#host.agent}: ${this.#capacity} callers wait already; raise maxWaiters or add connections`
       return new WeirError('OVERLOADED', message, { sent: false })
     }
-    this.#lineOf(waiter).push(waiter)
+    const line = this.#lineOf(waiter)
+    const isHeld = line === this.#free && waiter.isBody === true && this.#host.hasRoom()
+    if (isHeld) this.#held.push(waiter)
+    else line.push(waiter)
     waiter.isWaiting = true
     waiter.waitingSince = this.#host.clock.now()
     this.#count++
@@ -71,6 +79,7 @@ export class WaitingRoom {
         const next = this.#touched.pop()
         if (next === undefined) break
         if (next.bound !== undefined) this.#serveLine(next.bound)
+        this.#serveLine(this.#held)
         this.#serveLine(this.#free)
       }
     } finally {
@@ -95,9 +104,13 @@ export class WaitingRoom {
     this.serve(connection)
   }
 
-  refuseAll(connections: readonly LiveConnection[], error: WeirError): void {
-    for (const line of [this.#free, ...connections.map(({ bound }) => bound)])
-      for (let waiter = line?.first ?? null; waiter !== null; waiter = line!.first) {
+  /**
+   * Refuses whoever any connection could have served. Callers bound to one stay: their requests have events there, and it
+   * serves them for as long as it lasts.
+   */
+  refuseFree(error: WeirError): void {
+    for (const line of [this.#held, this.#free])
+      for (let waiter = line.first; waiter !== null; waiter = line.first) {
         unlink(waiter)
         this.#refuse(waiter, error)
       }
@@ -114,16 +127,25 @@ export class WaitingRoom {
       } else if (outcome === 'draining' || outcome === 'breaker-open' || outcome === 'affinity-lost') {
         unlink(waiter)
         this.#refuse(waiter, this.#host.errorOf(outcome))
+      } else if (
+        (outcome === 'paused' || outcome === 'unavailable') &&
+        waiter.outlasts?.(outcome) === false
+      ) {
+        unlink(waiter)
+        this.#refuse(waiter, this.#host.errorOf(outcome))
       } else if (waiter.pinnedTo !== 0 && (outcome === 'paused' || this.#host.boundTo(waiter)!.hasRoom)) {
         /* It is a body chunk that is held back; the next in line may go. */
         waiter = line.after(waiter)
         continue
+      } else if (waiter.pinnedTo !== 0 || waiter.isBody !== true || !this.#host.hasRoom()) {
+        return
+      } else if (line === this.#held) {
+        /* What holds it back may be said of its request alone. */
+        waiter = line.after(waiter)
+        continue
       } else {
-        const home = this.#lineOf(waiter)
-        if (home === line) return
-        /* Its session was bound or lost its connection meanwhile: it must not hold up this line. */
         unlink(waiter)
-        home.push(waiter)
+        this.#held.push(waiter)
       }
       waiter = line.first
     }

@@ -2,14 +2,15 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { AgentEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
 import type { LeaseOutcome, LeaseWaiter } from '../pool/lease.ts'
 import type { PooledConnection } from '../pool/pooled-connection.ts'
 import type { PendingReply } from '../transport/connection.ts'
-import type { AgentPolicy, ChainAgent } from './agent-policy.ts'
+import { type AgentPolicy, type ChainAgent, getsSeveralEvents } from './agent-policy.ts'
+import { type BodyShare, isPiece } from './body-share.ts'
 import { HELD, type Pipeline } from './layer.ts'
 import type { Hedge } from './layers/hedge.ts'
 import type { LimitAllowed, LimitRequest } from './limits/limit-gate.ts'
@@ -79,12 +80,13 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** A layer held the call: time has passed since `startedAt`. */
   wasHeld = false
   cancelReason: CancelReason = 'timeout'
-  /** The agent was told already that the request is over. */
+  /** Nobody waits for it any more, and the agent is told nothing: it was told already, or its answer is still of use. */
   isQuiet = false
 
   sessionKey: string | undefined
   pinnedTo: number = UNPINNED
   avoid = 0
+  flowSerial = 0
 
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null
@@ -122,7 +124,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.event = event
     this.scope = scope
     this.correlationId = scope.correlationId
-    this.isBody = event.kind === 'request-body-chunk' || event.kind === 'response-body-chunk'
+    this.isBody = isPiece(event)
     this.sessionKey = scope.facts.sessionKey
     this.#pipeline = pipeline
     this.#owner = owner
@@ -135,7 +137,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   /** For the byte windows of agents. */
   get bodyBytes(): number {
-    return this.isBody ? (this.event as BodyChunkEvent).data.byteLength : 0
+    return isPiece(this.event) ? this.event.data.byteLength : 0
   }
 
   /* What a rate limit looks at. */
@@ -158,6 +160,29 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   get policy(): AgentPolicy {
     return this.agent.policy
+  }
+
+  /** What its agent has of the body that this is a piece of; undefined: nothing yet, or it is no piece. */
+  get bodyShare(): BodyShare | undefined {
+    return isPiece(this.event) ? this.scope.bodyShareOf(this.policy.name, this.event.kind) : undefined
+  }
+
+  /** The event goes out: the rest of a body that it begins has to go there too. */
+  noteShown(): void {
+    const { event, scope, policy, connection } = this
+    if (isPiece(event)) scope.openBodyShare(policy.name, event.kind).connectionId = connection!.id
+  }
+
+  /**
+   * The request goes on elsewhere than on the connection `lost`, which alone has its head and what else came before. A
+   * response begins anew with its headers; a body of the request stays where its head is.
+   */
+  startAfresh(lost: number): void {
+    const { event, scope, policy } = this
+    this.pinnedTo = UNPINNED
+    if (event.kind === 'request-headers' || scope.isClosed || !policy.events.has('request-body-chunk')) return
+    const share = scope.openBodyShare(policy.name, 'request-body-chunk')
+    if (share.connectionId === UNPINNED) share.connectionId = lost
   }
 
   get followsOpenPiece(): boolean {
@@ -195,7 +220,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   /** Later events of the request go to this call's connection. */
   pin(now: number): void {
     const { policy, scope, agent } = this
-    if (policy.events.size <= 1 || scope.isClosed) return
+    if (scope.isClosed || !getsSeveralEvents(policy)) return
     const connection = this.connection!
     const before = scope.pinOf(policy.name)
     scope.pin(policy.name, connection.id, now)
@@ -245,6 +270,11 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     this.fail(error)
   }
 
+  outlasts(refusal: 'paused' | 'unavailable'): boolean {
+    for (const layer of this.#pipeline) if (layer.outlasts?.(this, refusal) === false) return false
+    return true
+  }
+
   onLeased(connection: PooledConnection): void {
     this.take(connection, this.#clock.now())
     this.resume()
@@ -256,6 +286,10 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
 
   onDeadline(): void {
     for (const layer of this.#pipeline) if (layer.extend?.(this)) return
+    if (this.isQuiet) {
+      this.cancel('timeout')
+      return
+    }
     const { name } = this.policy
     const timeoutMs = Math.round(this.deadlineAt - this.dueSince)
     this.cancelReason = 'timeout'
@@ -278,6 +312,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   cancelQuietly(reason: CancelReason): void {
     this.isQuiet = true
     this.cancel(reason)
+  }
+
+  /** As `fail`, where another call of the request has told the agent and counts against it. */
+  failQuietly(error: WeirError): void {
+    this.isQuiet = true
+    this.fail(error)
   }
 
   /** The call failed; a layer may still recover it. No-op once settled. */
@@ -312,7 +352,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     if (this.#isBadReply) return 'bad-reply'
     switch (this.error.code) {
       case 'TIMEOUT':
-        return 'timeout'
+        return this.isQuiet ? 'cancelled' : 'timeout'
       case 'CANCELLED':
       case 'DRAINING':
         return 'cancelled'

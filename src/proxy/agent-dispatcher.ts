@@ -4,7 +4,8 @@ import { WeirError } from '../core/errors.ts'
 import type { AgentEvent, RequestCompleteEvent } from '../core/event.ts'
 import { AgentCall, type CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
-import { BodyRun, isPiece } from './body-run.ts'
+import { BodyRun } from './body-run.ts'
+import { isPiece } from './body-share.ts'
 import type { AgentChain } from './chain.ts'
 import { type CallStarter, ParallelRun, SerialRun } from './chain-run.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -90,21 +91,22 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
 
   abort(scope: RequestScope, reason: CancelReason): void {
     if (scope.isClosed) return
+    /* A hedged event is on two connections of its agent. */
     const told = new Set<string>()
     for (let call = scope.calls; call !== null; ) {
-      const next: AgentCall | null = call.scopeNext
-      const { name } = call.policy
-      if (told.has(name)) call.cancelQuietly(reason)
+      const place = call.isPending ? placeOf(call.agent, call.connection!.id) : undefined
+      if (place !== undefined && told.has(place)) call.cancelQuietly(reason)
       else {
-        if (call.isPending) told.add(name)
+        if (place !== undefined) told.add(place)
         call.cancel(reason)
       }
-      call = next
+      /* The call may have taken others along, the next one too. */
+      call = scope.calls === call ? call.scopeNext : scope.calls
     }
     for (const agent of (scope.chain as AgentChain).members) {
-      const { name } = agent.policy
-      if (told.has(name)) continue
-      agent.pool.find(scope.pinOf(name))?.connection.cancel(scope.correlationId, reason)
+      const pin = scope.pinOf(agent.policy.name)
+      if (pin === UNPINNED || told.has(placeOf(agent, pin))) continue
+      agent.pool.find(pin)?.connection.cancel(scope.correlationId, reason)
     }
     this.close(scope, undefined)
   }
@@ -145,7 +147,6 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     const { clock, wheel } = this.#parts
     const now = clock.now()
     call.dueSince = now
-    if (call.isPending) call.leasedAt = now
     wheel.disarm(call)
     wheel.arm(call, now + call.policy.timeoutMs)
   }
@@ -176,6 +177,11 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     }
     return pipeline
   }
+}
+
+/** Names a connection among those of all agents. */
+function placeOf(agent: ChainAgent, connectionId: number): string {
+  return `${agent.policy.name} ${connectionId}`
 }
 
 /** Connections that leave need not wait for this request any more. */

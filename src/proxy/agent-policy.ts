@@ -29,6 +29,17 @@ export interface AgentPolicy {
   readonly body: BodyPlan
 }
 
+/**
+ * Whether the agent may get more than one event of a request: several kinds, or one that comes in pieces or frames. Those
+ * have to go to one connection.
+ */
+export function getsSeveralEvents({ events }: AgentPolicy): boolean {
+  if (events.size > 1) return true
+  return (
+    events.has('request-body-chunk') || events.has('response-body-chunk') || events.has('websocket-frame')
+  )
+}
+
 /** One agent of a chain: how to treat it and where its connections are. */
 export interface ChainAgent {
   readonly policy: AgentPolicy

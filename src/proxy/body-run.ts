@@ -1,5 +1,5 @@
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
+import type { BodyChunkEvent } from '../core/event.ts'
 import type { AgentReply } from '../core/reply.ts'
 import type { AgentCall, CallOwner } from './agent-call.ts'
 import type { ChainAgent } from './agent-policy.ts'
@@ -30,7 +30,8 @@ export class BodyRun implements CallOwner {
   #call: AgentCall | null = null
   #verdict: Verdict | undefined
   #isRefused = false
-  /** Neighbours among the pieces of this body whose verdicts were not given. */
+  #isGiven = false
+  /** Neighbours among the pieces of this body whose verdicts were not given, or that an agent has yet to answer. */
   #before: BodyRun | null
   #after: BodyRun | null = null
 
@@ -68,7 +69,13 @@ export class BodyRun implements CallOwner {
   onSettled(call: AgentCall): void {
     this.#isAtAgent = false
     this.#call = null
-    if (this.#verdict !== undefined) return
+    const after = this.#after
+    if (this.#verdict === undefined) this.#conclude(call)
+    else if (this.#isGiven) this.#unlink()
+    if (after !== null) after.#onBeforeLeft(call)
+  }
+
+  #conclude(call: AgentCall): void {
     const { reply, error, bypass, policy } = call
     if (bypass !== null) {
       this.#draft.addBypass({ agent: policy.name, reason: bypass })
@@ -83,11 +90,9 @@ export class BodyRun implements CallOwner {
       this.#draft.addAllow(reply, this.#event.kind)
       this.#event = asSeenByNext(this.#event, reply)
     }
-    const after = this.#after
     this.#stage++
     if (this.#stage < this.#agents.length) this.#step()
     else this.#decide(this.#draft.allowed())
-    if (after !== null) after.#onBeforeLeft(call.index)
   }
 
   /** Asks the next agent, unless the piece before this one has yet to be there. */
@@ -111,10 +116,13 @@ export class BodyRun implements CallOwner {
     return call !== null && call.isPending && call.connection!.takesAhead(call.correlationId)
   }
 
-  /** The piece before this one has left the agent at `stage`: this one is next there. */
-  #onBeforeLeft(stage: number): void {
-    if (this.#call !== null && this.#call.index === stage) this.#starter.beginTurn(this.#call)
-    else this.#step()
+  /** The piece before this one has left the agent of its call `before`: this one is next there. */
+  #onBeforeLeft(before: AgentCall): void {
+    const call = this.#call
+    if (call === null || call.index !== before.index) this.#step()
+    else if (call.isQuiet && isAbandoned(before)) call.cancel('timeout')
+    else if (before.bypass !== null && (isStopped(before) || !call.isPending)) call.failQuietly(before.error!)
+    else this.#starter.beginTurn(call)
   }
 
   /** `failed`: the call whose failure is the reason, if one is. */
@@ -131,15 +139,24 @@ export class BodyRun implements CallOwner {
 
   /** Gives the verdicts that are known by now, in order. */
   #deliver(): void {
-    let run: BodyRun | null = this.#before === null ? this : null
+    const isNext = this.#before === null || this.#before.#isGiven
+    let run: BodyRun | null = isNext ? this : null
     while (run !== null && run.#verdict !== undefined) {
       const after: BodyRun | null = run.#after
+      run.#isGiven = true
       run.#resolve(run.#verdict)
-      run.#after = null
       if (after === null) run.#scope.setLastPiece(run.#event.kind, null)
-      else after.#before = null
+      if (!run.#isAtAgent) run.#unlink()
       run = after
     }
+  }
+
+  /** Nothing depends on it any more. */
+  #unlink(): void {
+    if (this.#before !== null) this.#before.#after = this.#after
+    if (this.#after !== null) this.#after.#before = this.#before
+    this.#before = null
+    this.#after = null
   }
 
   /**
@@ -152,23 +169,29 @@ export class BodyRun implements CallOwner {
     if (this.#verdict !== undefined) return
     this.#verdict = overVerdict()
     const call = this.#call
-    const code = failed?.error?.code
-    if (call === null || code === 'CANCELLED') return
-    const isStopped = code === 'TIMEOUT' && failed!.agent === call.agent
-    if (call.isPending && !isStopped) this.#scope.detach(call)
-    else call.cancelQuietly('timeout')
+    if (call === null || failed?.error?.code === 'CANCELLED') return
+    const isTold = failed !== undefined && isStopped(failed) && failed.agent === call.agent
+    if (call.isPending && !isTold) {
+      call.isQuiet = true
+      this.#scope.detach(call)
+    } else call.cancelQuietly('timeout')
   }
+}
+
+/** Its agent was told that the request is over, as the answer took too long: it answers no later piece either. */
+function isStopped(call: AgentCall): boolean {
+  return call.error?.code === 'TIMEOUT'
+}
+
+/** Nobody waited for the answer, and it did not come: those to later pieces will not either. */
+function isAbandoned(call: AgentCall): boolean {
+  return call.isQuiet && call.error?.code === 'CANCELLED'
 }
 
 /** A later agent judges what an earlier one made of the piece, so that two maskings add up. */
 function asSeenByNext(event: BodyChunkEvent, reply: AgentReply): BodyChunkEvent {
   const mutation = mutationOf(reply, event.kind)
   return mutation?.data === undefined ? event : { ...event, data: mutation.data }
-}
-
-/** Narrows an event to a piece of a body. */
-export function isPiece(event: AgentEvent): event is BodyChunkEvent {
-  return event.kind === 'request-body-chunk' || event.kind === 'response-body-chunk'
 }
 
 function overVerdict(): Verdict {

@@ -20,7 +20,8 @@ export interface Committed {
  * | request-complete, configure | skip | skip | skip |
  *
  * Once bytes of a body left under an agent's eyes, the rest may not follow unseen: the agent may have been
- * about to refuse them. Frames and prompts are whole messages, each judged alone.
+ * about to refuse them. A body that went on without the agent from a piece on goes on without it to its end, whatever
+ * was handed on: see the layer of this name. Frames and prompts are whole messages, each judged alone.
  */
 export function failureOutcome(
   policy: AgentPolicy,

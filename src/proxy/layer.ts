@@ -38,6 +38,8 @@ export interface Layer {
   leave?(call: AgentCall): void
   /** The call's time is up. True: the layer gave it more. */
   extend?(call: AgentCall): boolean
+  /** The call waits for room at its agent, and now there is nobody who could have it: whether it goes on waiting. */
+  outlasts?(call: AgentCall, refusal: 'paused' | 'unavailable'): boolean
   /** The call failed further in. */
   recover?(call: AgentCall): Recovery
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
-import type { AgentPolicy } from './agent-policy.ts'
+import { type AgentPolicy, getsSeveralEvents } from './agent-policy.ts'
 import type { Layer, LayerName, Pipeline } from './layer.ts'
 import { acquireLayer } from './layers/acquire.ts'
 import { affinityLayer } from './layers/affinity.ts'
@@ -42,7 +42,7 @@ export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeli
     failureModeLayer,
     parts.overload === undefined ? undefined : overloadLayer(parts.overload),
     limits === undefined ? undefined : limitLayer(limits),
-    policy.events.size > 1
+    getsSeveralEvents(policy)
       ? affinityLayer(clock, parts.affinityIdleTtlMs ?? DEFAULT_AFFINITY_IDLE_TTL_MS)
       : undefined,
     policy.hedgeAfterMs === undefined ? undefined : hedgeLayer(wheel, clock, inner),

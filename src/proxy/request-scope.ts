@@ -1,6 +1,7 @@
 import type { BodyChunkEvent } from '../core/event.ts'
 import type { AgentCall } from './agent-call.ts'
 import type { BodyRun } from './body-run.ts'
+import { BodyShare } from './body-share.ts'
 import type { Chain } from './chain.ts'
 
 /** What a front end knows of a request before any event of it. */
@@ -38,6 +39,7 @@ export class RequestScope {
   openNext: RequestScope | null = null
   /** Made when the first piece of a body is dispatched. */
   #lastPieces: { request: BodyRun | null; response: BodyRun | null } | null = null
+  #bodyShares: BodyShare | null = null
   #pinnedAgents: string[] | undefined
   /** Two numbers per pinned agent: id of the connection, and when it was last used, clock milliseconds. */
   #pins: number[] | undefined
@@ -98,6 +100,21 @@ export class RequestScope {
     this.#lastPieces ??= { request: null, response: null }
     if (kind === 'request-body-chunk') this.#lastPieces.request = piece
     else this.#lastPieces.response = piece
+  }
+
+  /** What the agent has of that body; undefined: nothing yet. */
+  bodyShareOf(agent: string, kind: BodyChunkEvent['kind']): BodyShare | undefined {
+    for (let share = this.#bodyShares; share !== null; share = share.next)
+      if (share.agent === agent && share.kind === kind) return share
+    return undefined
+  }
+
+  /** As {@link bodyShareOf}, where it is to be written. */
+  openBodyShare(agent: string, kind: BodyChunkEvent['kind']): BodyShare {
+    const known = this.bodyShareOf(agent, kind)
+    if (known !== undefined) return known
+    this.#bodyShares = new BodyShare(agent, kind, this.#bodyShares)
+    return this.#bodyShares
   }
 
   attach(call: AgentCall): void {

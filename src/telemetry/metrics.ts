@@ -7,6 +7,7 @@ import { renderAgentSeries } from './agent-series.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 import { registerLimitSeries } from './limit-series.ts'
 import { type LoadFacts, registerLoadSeries } from './load-series.ts'
+import { type AgentGauges, registerPoolSeries } from './pool-series.ts'
 import { registerStoreSeries } from './store-series.ts'
 
 /** State of the pools and limits at the time of a scrape. */
@@ -20,14 +21,6 @@ export interface MetricsSource {
   store?(): StoreHealth | undefined
   /** Undefined while nothing is measured yet. */
   load?(): LoadFacts | undefined
-}
-
-export interface AgentGauges {
-  readonly agent: string
-  readonly connections: number
-  readonly availableConnections: number
-  readonly inFlight: number
-  readonly waiting: number
 }
 
 export interface MetricsOptions {
@@ -122,17 +115,23 @@ export function createMetrics(options: MetricsOptions): Metrics {
     labelNames: ['version', 'node'] as const,
     registers,
   }).set({ version: options.version, node: process.version }, 1)
-  registerPoolGauges(registry, options.source)
+  let pools: readonly AgentGauges[] = []
+  registerPoolSeries(registry, () => pools)
   registerLimitSeries(registry, () => options.source.limits?.())
   registerLoadSeries(registry, () => options.source.load?.())
   registerStoreSeries(registry, () => options.source.store?.())
 
   return {
     contentType: registry.contentType,
-    render: async () =>
-      durations.map((histogram) => histogram.render()).join('') +
-      (await registry.metrics()) +
-      renderAgentSeries(options.source.reported()),
+    async render() {
+      /* Once per scrape: each look at a pool copies its whole state. */
+      pools = [...options.source.agents()]
+      return (
+        durations.map((histogram) => histogram.render()).join('') +
+        (await registry.metrics()) +
+        renderAgentSeries(options.source.reported())
+      )
+    },
     configReloaded(isSuccess, wallMs) {
       reloadSuccess.set(isSuccess ? 1 : 0)
       if (isSuccess) reloadTime.set(wallMs / 1000)
@@ -159,29 +158,6 @@ export function createMetrics(options: MetricsOptions): Metrics {
       strayReply: (agent) => stray.inc({ agent }),
     },
   }
-}
-
-/** Gauges that are read from the pools at each scrape, so that nobody has to keep them in step. */
-function registerPoolGauges(registry: Registry, source: MetricsSource): void {
-  const gauge = (name: string, help: string, value: (facts: AgentGauges) => number): Gauge<'agent'> =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ['agent'] as const,
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const facts of source.agents()) this.set({ agent: facts.agent }, value(facts))
-      },
-    })
-  gauge('weir_pool_connections', 'Live connections.', (facts) => facts.connections)
-  gauge(
-    'weir_pool_available_connections',
-    'Connections that may be picked now.',
-    (facts) => facts.availableConnections,
-  )
-  gauge('weir_in_flight', 'Events leased to a connection and not yet settled.', (facts) => facts.inFlight)
-  gauge('weir_waiting', 'Events waiting for a connection.', (facts) => facts.waiting)
 }
 
 /** What prom-client metrics share; their label types differ. */

@@ -44,7 +44,10 @@ test('the state of an agent follows from what an event would meet, the most fund
   const entryOf = (facts: Partial<PoolSnapshot>, isDrained: boolean): AgentEntry => ({
     config: loaded.config.agents[0]!,
     isDrained,
-    pool: Object.assign(Object.create(pool), { snapshot: () => ({ ...calm, ...facts }) }),
+    pool: Object.create(pool, {
+      snapshot: { value: () => ({ ...calm, ...facts }) },
+      configPushes: { value: [] },
+    }),
   })
   const cases: readonly (readonly [
     state: string,
@@ -68,4 +71,19 @@ test('the state of an agent follows from what an event would meet, the most fund
     assert.equal(view.state, state, JSON.stringify(facts))
     assert.equal(view.reason === '', state === 'ready', 'every other state has its reason')
   }
+  const counted = {
+    breakerRetryMs: 1,
+    connectionErrors: 2,
+    lost: 3,
+    retired: 4,
+    pauses: 5,
+    resumes: 6,
+    flowRejections: 7,
+    overflows: 8,
+    queueMsTotal: 9,
+    bodyBytesInFlight: 10,
+  }
+  const view = agentView(entryOf(counted, false), { ban: undefined, note: NOTE })
+  for (const [name, value] of Object.entries(counted))
+    assert.equal(view[name as keyof typeof counted], value, name)
 })

@@ -18,6 +18,8 @@ import { udsDialer } from '../../src/transport/uds/uds-dialer.ts'
 import type { RegistrationRequest } from '../../src/wire/codec.ts'
 import { requestHeaders } from '../support/sample-events.ts'
 import { CountingClock } from './counting-clock.ts'
+import { Upload } from './upload.ts'
+import { whatOf } from './what-of.ts'
 
 /** One agent as a gate knows it. */
 export interface AgentPlan {
@@ -73,6 +75,7 @@ export class Gate {
   readonly wheel = new TimerWheel(this.clock)
   readonly books = new Books()
   readonly outcomes: Outcome[] = []
+  readonly uploads: Upload[] = []
   readonly registry: Registry
   readonly dispatcher: AgentDispatcher
   /** Reasons of refused registrations. */
@@ -140,10 +143,10 @@ export class Gate {
    * One request of one event. `chain`: an agent's name, `patient` and a name for a long deadline
    * on the same connections, or `all`. `mark` goes into its URI.
    */
-  async ask(mark = '', chain = 'judge'): Promise<Outcome> {
+  async ask(mark = '', chain = 'judge', sessionKey?: string): Promise<Outcome> {
     const agents = this.#chains.get(chain)!
     const startedAt = performance.now()
-    const scope = this.dispatcher.open(agents, { clientIp: '203.0.113.7' })
+    const scope = this.dispatcher.open(agents, { clientIp: '203.0.113.7', sessionKey })
     const { correlationId } = scope
     const uri = `/${mark}?n=${++this.#asked}`
     const verdict = await this.dispatcher.dispatch(requestHeaders(correlationId, { uri }), scope)
@@ -166,6 +169,14 @@ export class Gate {
     }
     this.outcomes.push(outcome)
     return outcome
+  }
+
+  /** A request with a body. Its headers are allowed, or it throws. */
+  async upload(chain = 'judge'): Promise<Upload> {
+    const upload = new Upload(this.dispatcher, this.#chains.get(chain)!)
+    this.uploads.push(upload)
+    await upload.begin()
+    return upload
   }
 
   /** Stops taking agents in and drains the pools. */
@@ -207,12 +218,6 @@ const POLICY: AgentPolicy = {
   flowWaitMs: 100,
   onLimit: 'deny',
   body: NO_BODY,
-}
-
-function whatOf({ decision, error, bypassed }: Verdict): string {
-  if (error !== undefined) return error.code
-  if (bypassed.length === 0) return decision.kind
-  return `bypass:${bypassed.map(({ reason }) => reason).join('+')}`
 }
 
 function incarnationOf({ metadata }: RegistrationRequest): Incarnation | undefined {

@@ -6,8 +6,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { AgentProcess } from './agent-process.ts'
-import { type AgentPlan, Gate, type Outcome } from './gate.ts'
+import { type AgentPlan, type Books, Gate, type Outcome } from './gate.ts'
 import { Load, type LoadOptions } from './load.ts'
+import type { Upload } from './upload.ts'
 
 /** Milliseconds a verdict may come after its deadline, besides the time this process itself stood still. */
 const GRACE_MS = 300
@@ -112,21 +113,50 @@ export class Stage {
     const { books, outcomes, dispatcher, wheel, registry } = gate
     assert.equal(dispatcher.openRequests, 0, 'no request is open')
     await eventually(`the wheel is empty (${wheel.size} nodes)`, () => wheel.size === 0, 3000)
-    for (const { agent, inFlight, waiting, connections } of registry.snapshot()) {
-      assert.deepEqual({ agent, inFlight, waiting }, { agent, inFlight: 0, waiting: 0 })
-      for (const { id } of connections)
+    for (const { agent, inFlight, waiting, pins, connections } of registry.snapshot()) {
+      assert.deepEqual({ agent, inFlight, waiting, pins }, { agent, inFlight: 0, waiting: 0, pins: 0 })
+      for (const { id, bodyBytesInFlight } of connections) {
+        assert.equal(bodyBytesInFlight, 0, 'no bytes of bodies are held')
         assert.equal(gate.pool(agent).find(id)?.connection.pendingCount ?? 0, 0, 'nothing is pending')
+      }
     }
+    const uploads = new Map(gate.uploads.map((upload) => [upload.correlationId, upload]))
+    for (const upload of gate.uploads) this.#checkUpload(upload, books)
+    const asked = books.calls.filter(({ correlationId }) => !uploads.has(correlationId))
     const calls = new Map<string, string[]>()
-    for (const { correlationId, agent, outcome } of books.calls) {
+    for (const { correlationId, agent, outcome } of asked) {
       const key = `${correlationId} ${agent}`
       calls.set(key, [...(calls.get(key) ?? []), outcome])
     }
     for (const outcome of outcomes) this.#check(outcome, calls)
-    const bypasses = outcomes.flatMap(({ verdict }) => verdict.bypassed.map(({ reason }) => reason))
-    assert.deepEqual([...books.bypasses].sort(), bypasses.sort(), 'the probe saw every bypass')
+    const bypasses = outcomes
+      .flatMap(({ verdict }) => verdict.bypassed.map(({ reason }) => `bypass:${reason}`))
+      .concat(
+        gate.uploads
+          .flatMap((upload) => upload.outcomes.map(({ what }) => what))
+          .filter((what) => what.startsWith('bypass:')),
+      )
+    const seen = books.bypasses.map((reason) => `bypass:${reason}`)
+    assert.deepEqual(seen.sort(), bypasses.sort(), 'the probe saw every bypass')
     const answered = outcomes.flatMap((outcome) => heard(outcome))
-    assert.equal(books.calls.length, answered.length, 'the probe saw every call, and no other')
+    assert.equal(asked.length, answered.length, 'the probe saw every call, and no other')
+  }
+
+  /** Every piece has its verdict in time, and the probe saw each of its calls once. */
+  #checkUpload({ correlationId, events, outcomes, timeoutMs }: Upload, { calls }: Books): void {
+    assert.equal(outcomes.length, events - 1, 'every piece has a verdict')
+    const limitMs = timeoutMs + GRACE_MS + this.#stallMs
+    for (const { what, latencyMs, judge } of outcomes) {
+      assert.ok(
+        latencyMs < limitMs,
+        `a piece took ${latencyMs.toFixed()} of ${limitMs.toFixed()} ms: ${what}`,
+      )
+      assert.equal(judge !== undefined, what === 'allow', 'an allow comes from an agent')
+    }
+    const seen = calls.filter((call) => call.correlationId === correlationId).length
+    /* A piece behind a refused one is asked about nowhere. */
+    const dropped = outcomes.filter(({ what }) => what === 'CANCELLED').length
+    assert.ok(seen <= events && seen >= events - dropped, `${seen} calls for ${events} events`)
   }
 
   #check(outcome: Outcome, calls: ReadonlyMap<string, readonly string[]>): void {

@@ -21,7 +21,8 @@ scenario('an agent that dies and dials in again ten times is never locked out', 
   const { allow = 0, UNAVAILABLE = 0, CONNECTION_LOST = 0, ...others } = tally(await load.stop())
   assert.deepEqual(others, {})
   assert.ok(allow > 0 && UNAVAILABLE > 0)
-  assert.ok(CONNECTION_LOST <= DEATHS * 20, 'only what was in flight was lost')
+  /* The connections of a dead process end one after the other: who was lost on the first may ask on the second. */
+  assert.ok(CONNECTION_LOST <= 2 * DEATHS * 20, `${CONNECTION_LOST} lost: only what was in flight may be`)
 })
 
 scenario('agents over the limit stay outside, and come in when a place is free', async (stage) => {

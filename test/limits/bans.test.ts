@@ -48,6 +48,43 @@ describe('bans', () => {
     assert.ok(book.find('waf'))
   })
 
+  it('that are durable outlast a shorter order that could not be written, or that ended before the answer', async () => {
+    for (const isSlow of [false, true]) {
+      const [store, clock] = [new UnsteadyStore(), new FakeClock()]
+      const book = new BanBook(store, clock)
+      await book.ban({ agent: 'waf', reason: 'for good', author: 'ops' })
+      await book.refresh()
+      store.mode = isSlow ? 'stalled' : 'failing'
+      const order = book.ban({ agent: 'waf', reason: 'a minute', author: 'ops', durationMs: 60_000 })
+      if (!isSlow) await assert.rejects(order, /the longer one before it/)
+      clock.advance(60_001)
+      assert.equal(book.find('waf')?.reason, 'for good')
+      store.mode = 'steady'
+      if (isSlow) await order
+      await book.refresh()
+      assert.equal(book.find('waf')?.reason, isSlow ? undefined : 'for good')
+    }
+  })
+
+  it('outlast several shorter orders at once that fail, but not their own lift meanwhile', async () => {
+    const [store, clock] = [new UnsteadyStore(), new FakeClock()]
+    const [book, other] = [new BanBook(store, clock), new BanBook(store.inner, clock)]
+    for (const agent of ['waf', 'pii']) await book.ban({ agent, reason: 'for good', author: 'ops' })
+    await book.refresh()
+    const failures: ((error: Error) => void)[] = []
+    store.changeBan = () => new Promise((_, reject) => failures.push(reject))
+    const orders = ['waf', 'waf', 'pii'].map((agent) =>
+      book.ban({ agent, reason: 'a minute', author: 'ops', durationMs: 60_000 }),
+    )
+    await other.unban('pii', '', 'ops')
+    await book.refresh()
+    for (const fail of failures) fail(new Error('the disk is gone'))
+    for (const { status } of await Promise.allSettled(orders)) assert.equal(status, 'rejected')
+    clock.advance(60_001)
+    assert.equal(book.find('waf')?.reason, 'for good')
+    assert.equal(book.find('pii'), undefined)
+  })
+
   it('are in force before they are durable', async () => {
     const store = new UnsteadyStore()
     const book = new BanBook(store, new FakeClock())
@@ -87,6 +124,32 @@ describe('bans', () => {
     await book.unban('waf', '', 'ops')
     await book.refresh()
     assert.equal(book.find('waf'), undefined)
+  })
+
+  it('are not written into a new file by one process after another one lifted them there', async () => {
+    const [store, clock] = [new UnsteadyStore(), new FakeClock()]
+    const [here, there] = [new BanBook(store, clock), new BanBook(store, clock)]
+    await here.refresh()
+    for (const agent of ['waf', 'pii']) await here.ban({ agent, reason: '', author: 'ops' })
+    await here.refresh()
+    await there.refresh()
+    store.forget()
+    here.rewrite()
+    await here.refresh()
+    clock.advance(10)
+    await here.unban('waf', '', 'ops')
+    there.rewrite()
+    await there.refresh()
+    await here.refresh()
+    for (const book of [here, there])
+      assert.deepEqual(
+        book.list().map(({ agent }) => agent),
+        ['pii'],
+      )
+    assert.deepEqual(
+      (await store.bansSince(0)).map(({ agent }) => agent),
+      ['pii'],
+    )
   })
 
   it('end by themselves when they are timed, also after a restart', async () => {

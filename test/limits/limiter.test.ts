@@ -5,6 +5,11 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { admitted, denied, makeLimiter, request, rule, sync } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
+/** Turns of the event loop, for answers of a store to arrive. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 describe('limiter', () => {
   it('answers the same shared object whenever it allows', () => {
     const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 5)] })
@@ -135,6 +140,24 @@ describe('limiter', () => {
     assert.equal(await admitted(limiter, 2), 1)
   })
 
+  it('lets no more than the burst pass at once after refunds of events from before the refill', async () => {
+    const key = { by: 'route' } as const
+    const limits = [rule(1, 10), rule(1, 10, { name: 'route', key })]
+    for (const rules of [limits.slice(0, 1), limits]) {
+      const clock = new FakeClock()
+      const limiter = makeLimiter({ clock, rules })
+      const asked = Array.from({ length: 10 }, () => ({ ...request(), startedAt: clock.now() }))
+      const receipts = asked.map((one) => sync(limiter.check(one)))
+      clock.advance(10_000)
+      assert.equal(await admitted(limiter, 10), 10)
+      for (const [index, receipt] of receipts.entries()) {
+        assert.ok(receipt.allowed)
+        limiter.refund(asked[index]!, receipt)
+      }
+      assert.equal(await admitted(limiter, 10), 0)
+    }
+  })
+
   it('gives nothing back for an event that its store let pass uncounted', async () => {
     const store = new UnsteadyStore()
     const limiter = makeLimiter({
@@ -218,6 +241,73 @@ describe('limiter', () => {
     for (const agent of ['a', 'b', 'a', 'b', 'a']) sync(limiter.check(request({ agent })))
     const { size, hits, misses } = limiter.stats
     assert.deepEqual({ size, hits, misses }, { size: 2, hits: 3, misses: 2 })
+  })
+})
+
+describe('limiter that shares its store', () => {
+  it('sees tokens that another process gave back after it denied, also of a limit that never refills', async () => {
+    const clock = new FakeClock()
+    const store = new UnsteadyStore()
+    const [here, there] = [1, 2].map(() => makeLimiter({ clock, store, rules: [rule(0, 100)] }))
+    await here!.start()
+    await there!.start()
+    let passed = 0
+    const free = async (): Promise<number> =>
+      (await store.look(['waf\nevents\n'], clock.now()))[0]?.remaining ?? 100
+    while ((await free()) > 0) {
+      passed += await admitted(here!, 1)
+      await turns()
+    }
+    assert.ok(passed < 100, 'nothing is left to be given back')
+    assert.equal(await admitted(there!, 1), 0)
+    await here!.drain()
+    for (let second = 0; second < 4; second++) {
+      clock.advance(1000)
+      await turns()
+      passed += await admitted(there!, 100)
+    }
+    assert.equal(passed, 100)
+    await there!.drain()
+  })
+})
+
+describe('limiter whose neighbour rests', () => {
+  it('gets most of a small burst at once, and all that is left once the neighbour rested for a tick', async () => {
+    const [clock, store] = [new FakeClock(), new UnsteadyStore()]
+    const rules = [rule(10 / 60, 12)]
+    const [resting, busy] = [1, 2].map(() => makeLimiter({ clock, store, rules }))
+    for (const limiter of [resting!, busy!]) await limiter.start()
+    assert.equal(await admitted(resting!, 1), 1)
+    const free = async (): Promise<number> => (await store.look(['waf\nevents\n'], clock.now()))[0]!.remaining
+    await turns()
+    assert.ok((await free()) >= 12 - 1 - 12 / 4 - 1, `${await free()} tokens are left to others`)
+    for (let second = 0; second < 2; second++) {
+      clock.advance(1000)
+      await turns()
+    }
+    assert.ok((await free()) > 11 + 2 / 6 - 1e-6, `${await free()} tokens are left to others`)
+    assert.ok((await resting!.check(request())).allowed)
+    assert.ok((await admitted(busy!, 12)) >= 7)
+    await Promise.all([resting!.drain(), busy!.drain()])
+  })
+})
+
+describe('limiter that ends', () => {
+  it('gives every token back that was not used, of more buckets than may wait to be given back', async () => {
+    const clock = new FakeClock()
+    const store = new UnsteadyStore()
+    const buckets = 101_000
+    const limiter = makeLimiter({ clock, store, capacity: buckets, rules: [rule(0, 100)] })
+    for (let first = 0; first < buckets; first += 1000) {
+      const verdicts = []
+      for (let index = 0; index < 1000; index++)
+        verdicts.push(limiter.check(request({ agent: `agent ${first + index}` })))
+      for (const verdict of verdicts) await verdict
+    }
+    await limiter.drain()
+    const keys = Array.from({ length: buckets }, (_, index) => `agent ${index}\nevents\n`)
+    const facts = await store.look(keys, clock.now())
+    assert.equal(facts.filter((one) => one?.remaining !== 99).length, 0)
   })
 })
 

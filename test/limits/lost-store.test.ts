@@ -49,6 +49,25 @@ describe('limiter whose store lost what it held', () => {
     assert.ok(rest <= 3 && rest >= 2, `${rest} passed of 3`)
   })
 
+  it('books also what buckets on their way out of the memory spent', async () => {
+    const store = new UnsteadyStore()
+    const clock = new FakeClock()
+    const rules = [rule(0, 10)]
+    const limiter = makeLimiter({ clock, store, rules, capacity: 1 })
+    assert.equal(await admitted(limiter, 7, { agent: 'a' }), 7)
+    await turns()
+    store.mode = 'failing'
+    await limiter.check(request({ agent: 'b' }))
+    await turns()
+    assert.equal(limiter.stats.store.isFailing, true)
+    store.forget()
+    await turns()
+    store.mode = 'steady'
+    await limiter.drain()
+    const [facts] = await store.look(['a\nevents\n'], clock.now())
+    assert.equal(facts?.remaining, 3)
+  })
+
   it('counts as spent only what was not refilled since', async () => {
     const store = new UnsteadyStore()
     const clock = new FakeClock()

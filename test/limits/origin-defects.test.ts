@@ -249,7 +249,7 @@ describe('what the limiter this one learned from got wrong', () => {
       'ratelimit',
       '"events";r=3;t=4',
     ])
-    limiter.refund(request({ bytes: 7 }), ALLOWED)
+    limiter.refund({ ...request({ bytes: 7 }), startedAt: clock.now() }, ALLOWED)
     assert.equal(limiter.peek(request())[0]!.remaining, 10)
     await limiter.drain()
     assert.deepEqual(await store.expireIdle(clock.now()), { expired: 1, rows: 0 })

@@ -118,22 +118,77 @@ describe('limiter whose store is out of reach', () => {
     setup.clock.advance(760)
     await turns()
     assert.equal(setup.limiter.stats.store.isFailing, false)
-    const passed = await admitted(setup.limiter, 50)
-    const free = setup.store.inner.settle([
-      {
-        key: 'waf\nevents\n',
-        rate: 0,
-        burst: 10,
-        atMs: setup.clock.now(),
-        seq: 0,
-        give: 0,
-        owed: 0,
-        want: 10,
-        least: 10,
-        ahead: 0,
-      },
-    ])[0]!
-    assert.ok(passed + free.to - free.from <= 10)
+    const [facts] = await setup.store.look(['waf\nevents\n'], setup.clock.now())
+    assert.ok(facts!.remaining < 10, 'the late answer granted nothing')
+    assert.equal(await admitted(setup.limiter, 50), Math.floor(facts!.remaining))
+  })
+
+  it('counts in shadow mode what it would have denied, and nothing as denied', async () => {
+    const setup = setUp({ rules: [rule(0, 10, { shadow: true })] })
+    const verdict = await runIntoTimeout(setup)
+    assert.ok(!verdict.allowed && verdict.shadow)
+    const { denials, limits } = setup.limiter.stats
+    assert.deepEqual(denials, { rateLimited: 0, banned: 0, shadow: 1, store: 0 })
+    assert.equal(limits[0]?.shadowDenials, 1)
+  })
+
+  it('books what a bucket owes that left the memory, however often its return fails', async () => {
+    for (const waiting of [false, true]) {
+      const { clock, store, limiter } = setUp({
+        capacity: 1,
+        rules: [rule(0, 10)],
+        onStoreFailure: 'memory-only',
+      })
+      await limiter.start()
+      if (waiting) {
+        store.mode = 'stalled'
+        const first = Array.from({ length: 10 }, () => limiter.check(request({ agent: 'a' })))
+        void limiter.check(request({ agent: 'b' }))
+        await turns()
+        clock.advance(250)
+        for (const verdict of first) assert.ok((await verdict).allowed)
+      } else {
+        store.mode = 'failing'
+        assert.equal(await admitted(limiter, 30, { agent: 'a' }), 10)
+        await admitted(limiter, 1, { agent: 'b' })
+      }
+      const settle = store.settle.bind(store)
+      let failures = 0
+      store.settle = async (asks) => {
+        if (failures === 2 || !asks.some(({ key }) => key.startsWith('a\n'))) return await settle(asks)
+        failures++
+        throw new Error('busy')
+      }
+      store.mode = 'steady'
+      for (let second = 0; second < 5; second++) {
+        clock.advance(1000)
+        await turns()
+      }
+      assert.equal(failures, 2)
+      assert.equal(limiter.stats.store.backlog, 0)
+      assert.equal(await admitted(limiter, 30, { agent: 'a' }), 0, waiting ? 'waited' : 'took')
+      assert.equal(await admitted(makeLimiter({ clock, store, rules: [rule(0, 10)] }), 30, { agent: 'a' }), 0)
+    }
+  })
+
+  it('hands out no new burst after a reload, neither before the store answers again nor afterwards', async () => {
+    const setup = setUp({ rules: [rule(0, 10)], onStoreFailure: 'memory-only' })
+    const { clock, store, limiter } = setup
+    await limiter.start()
+    assert.equal(await admitted(limiter, 3), 3)
+    store.mode = 'failing'
+    assert.equal(await admitted(limiter, 30), 7)
+    limiter.configure({ agents: new Map(), defaults: [rule(0, 11)] })
+    await turns()
+    assert.equal(await admitted(limiter, 30), 1)
+    store.mode = 'steady'
+    for (let second = 0; second < 3; second++) {
+      clock.advance(1000)
+      await turns()
+    }
+    limiter.configure({ agents: new Map(), defaults: [rule(0, 12)] })
+    await turns()
+    assert.equal(await admitted(limiter, 30), 1)
   })
 
   it('keeps the event loop free while another process holds the file, and recovers', async (test) => {

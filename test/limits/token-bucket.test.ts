@@ -78,11 +78,24 @@ describe('token bucket', () => {
   it('never holds more than the burst after refunds', () => {
     const bucket = new TokenBucket(1, 3, START)
     bucket.take(START, 1)
-    bucket.refund(1)
-    bucket.refund(1)
+    bucket.refund(1, START, START)
+    bucket.refund(1, START, START)
     assert.equal(bucket.remaining(START), 3)
     assert.equal(bucket.take(START, 3), 'taken')
     assert.equal(bucket.take(START, 1), 'empty')
+  })
+
+  it('gives back no place that the line has refilled since it was taken', () => {
+    for (const [waitMs, refilled] of [
+      [10_000, 10],
+      [4000, 4],
+    ] as const) {
+      const bucket = drained(1, 10)
+      const now = START + waitMs
+      assert.equal(bucket.take(now, refilled), 'taken')
+      bucket.refund(10, START, now)
+      assert.equal(bucket.remaining(now), 10 - refilled)
+    }
   })
 
   it('admits at most burst + rate x elapsed over every window, whatever is taken when', () => {

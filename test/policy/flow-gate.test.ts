@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { FlowSignal } from '../../src/core/agent-messages.ts'
-import { FlowGate } from '../../src/policy/flow-gate.ts'
+import { FlowGate, UNCOUNTED } from '../../src/policy/flow-gate.ts'
 
 function signal(action: FlowSignal['action'], correlationId?: string, bufferAvailable?: number): FlowSignal {
   return { action, correlationId, bufferAvailable, timestampMs: 0 }
@@ -19,11 +19,9 @@ describe('flow gate', () => {
     assert.equal(gate.apply(signal('pause'), 6), 'none')
     assert.equal(gate.isPaused, true)
     assert.equal(isHeld(gate, 'any', 6), true)
-    assert.equal(gate.pausedForMs(15), 10)
     assert.equal(gate.apply(signal('resume'), 20), 'opened')
     assert.equal(gate.apply(signal('resume'), 21), 'none')
     assert.equal(isHeld(gate, 'any', 21), false)
-    assert.equal(gate.pausedForMs(30), 0)
   })
 
   it('leaves other requests alone when one is paused', () => {
@@ -74,7 +72,7 @@ describe('flow gate', () => {
     assert.equal(gate.bytesInFlight, 1200)
     assert.equal(gate.holdsBody('a', 0), 'full')
     assert.equal(gate.holdsBody('c', 0), 'full')
-    gate.settled('a', 600)
+    gate.settled('a', 600, UNCOUNTED)
     assert.equal(gate.holdsBody('c', 0), undefined)
     gate.apply(signal('update-capacity', undefined, 500), 0)
     assert.equal(gate.holdsBody('c', 0), 'full')
@@ -86,9 +84,9 @@ describe('flow gate', () => {
     const gate = new FlowGate()
     gate.apply(signal('update-capacity', undefined, 10), 0)
     assert.equal(gate.holdsBody('a', 0), undefined)
-    gate.sent('a', 1000)
+    const chunk = gate.sent('a', 1000)
     assert.equal(gate.holdsBody('a', 0), 'full')
-    gate.settled('a', 1000)
+    gate.settled('a', 1000, chunk)
     assert.equal(gate.holdsBody('a', 0), undefined)
     gate.apply(signal('update-capacity', undefined, 0), 0)
     assert.equal(gate.isPaused, false)
@@ -97,18 +95,19 @@ describe('flow gate', () => {
 
   it('counts the bytes of one request against its own window, from when the agent first spoke of it', () => {
     const gate = new FlowGate({ requestTtlMs: 100 })
-    gate.sent('a', 1000)
+    const early = gate.sent('a', 1000)
     gate.apply(signal('update-capacity', 'a', 500), 0)
     assert.equal(gate.holdsBody('a', 0), undefined)
-    gate.settled('a', 1000)
-    gate.sent('a', 500)
+    const late = gate.sent('a', 500)
+    assert.equal(gate.holdsBody('a', 0), 'full')
+    gate.settled('a', 1000, early)
     assert.equal(gate.holdsBody('a', 0), 'full')
     assert.equal(gate.holdsBody('b', 0), undefined)
     gate.apply(signal('pause', 'a'), 50)
     gate.apply(signal('resume', 'a'), 50)
     assert.equal(gate.holdsBody('a', 50), 'full')
     assert.equal(gate.holdsBody('a', 150), undefined)
-    gate.settled('a', 500)
+    gate.settled('a', 500, late)
     assert.equal(gate.bytesInFlight, 0)
   })
 
@@ -167,11 +166,10 @@ describe('flow gate', () => {
         for (const { action, id, bytes, waitMs } of history) {
           model.now += waitMs
           if (action === 'send') {
-            gate.sent(id ?? 'a', bytes)
-            model.send({ id: id ?? 'a', bytes })
+            model.send({ id: id ?? 'a', bytes, serial: gate.sent(id ?? 'a', bytes) })
           } else if (action === 'settle') {
             const chunk = model.settle()
-            if (chunk !== undefined) gate.settled(chunk.id, chunk.bytes)
+            if (chunk !== undefined) gate.settled(chunk.id, chunk.bytes, chunk.serial)
           } else {
             gate.apply(signal(action, id, bytes), model.now)
             model.hear(action, id, bytes)
@@ -188,6 +186,14 @@ describe('flow gate', () => {
 interface Chunk {
   readonly id: string
   readonly bytes: number
+  /** The gate's word for what it is counted under. */
+  readonly serial: number
+}
+
+interface Told {
+  at: number
+  isPaused: boolean
+  window: number
 }
 
 /** The gate's rules in their plainest form; what was said of a request lapses after 100 ms. */
@@ -195,20 +201,15 @@ class PlainFlow {
   now = 0
   isPaused = false
   #window = Number.POSITIVE_INFINITY
-  readonly #chunks: Chunk[] = []
-  readonly #told = new Map<string, { at: number; isPaused: boolean; window: number; bytes: number }>()
+  readonly #chunks: { readonly chunk: Chunk; readonly under: Told | undefined }[] = []
+  readonly #told = new Map<string, Told>()
 
   send(chunk: Chunk): void {
-    this.#chunks.push(chunk)
-    const flow = this.#told.get(chunk.id)
-    if (flow !== undefined) flow.bytes += chunk.bytes
+    this.#chunks.push({ chunk, under: this.#told.get(chunk.id) })
   }
 
   settle(): Chunk | undefined {
-    const chunk = this.#chunks.shift()
-    const flow = chunk && this.#told.get(chunk.id)
-    if (flow !== undefined) flow.bytes = Math.max(0, flow.bytes - chunk!.bytes)
-    return chunk
+    return this.#chunks.shift()?.chunk
   }
 
   hear(action: FlowSignal['action'], id: string | undefined, bytes: number): void {
@@ -223,7 +224,7 @@ class PlainFlow {
       else if (known !== undefined) known.isPaused = false
       return
     }
-    const flow = known ?? { at: 0, isPaused: false, window: Number.POSITIVE_INFINITY, bytes: 0 }
+    const flow = known ?? { at: 0, isPaused: false, window: Number.POSITIVE_INFINITY }
     flow.at = this.now
     if (action === 'pause') flow.isPaused = true
     else flow.window = bytes
@@ -231,10 +232,13 @@ class PlainFlow {
   }
 
   holds(id: string): boolean {
+    if (this.isPaused || this.#bytes(() => true) >= this.#window) return true
     const flow = this.#of(id)
-    const total = this.#chunks.reduce((sum, { bytes }) => sum + bytes, 0)
-    if (this.isPaused || total >= this.#window) return true
-    return flow !== undefined && (flow.isPaused || flow.bytes >= flow.window)
+    return flow !== undefined && (flow.isPaused || this.#bytes((under) => under === flow) >= flow.window)
+  }
+
+  #bytes(counts: (under: Told | undefined) => boolean): number {
+    return this.#chunks.reduce((sum, { chunk, under }) => sum + (counts(under) ? chunk.bytes : 0), 0)
   }
 
   #of(id: string) {

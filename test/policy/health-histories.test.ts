@@ -37,7 +37,7 @@ function give(health: Health, fact: Evidence, now: number): void {
       health.withdrawn()
       break
     case 'ponged':
-      health.ponged(1, now)
+      health.ponged(now)
       break
     case 'pingMissed':
       health.pingMissed(now)

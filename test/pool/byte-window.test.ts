@@ -108,3 +108,54 @@ test('a window of one request holds back its body alone, until the request ends'
   leased.release('replied', 1, first)
   assert.equal(pool.snapshot().connections[0]!.bodyBytesInFlight, 1001)
 })
+
+test('a chunk that waits for a byte window holds up nobody but the chunks behind it', async () => {
+  const { pool, dialer, lease } = await startedPool({ connections: 2 })
+  for (const one of dialer.alive) one.flow('update-capacity', undefined, 10)
+  const full = dialer.alive.map(({ id }) => chunk(`x${id}`, 10, id))
+  const leased = full.map((one) => lease(one))
+  const bodies = ['a', 'b'].map((id) => new NotingWaiter(chunk(id, 10)))
+  for (const waiter of bodies) {
+    assert.equal(pool.lease(waiter), 'full')
+    pool.wait(waiter)
+  }
+  assert.notEqual(typeof pool.lease(hints({ correlationId: 'h', isBody: false })), 'string')
+  leased[0]!.release('replied', 1, full[0])
+  assert.deepEqual(
+    bodies.map(({ calls }) => calls),
+    [1, 0],
+  )
+  leased[1]!.release('replied', 1, full[1])
+  assert.equal(bodies[1]!.leased?.id, leased[1]!.id)
+})
+
+test('a chunk that finds the windows used up once it is its turn lets those behind it go', async () => {
+  const { pool, dialer, lease } = await startedPool({ connections: 1, maxConcurrentPerConnection: 2 })
+  const [fake] = dialer.alive
+  fake!.flow('update-capacity', undefined, 10)
+  const first = chunk('x', 10, fake!.id)
+  const body = lease(first)
+  const other = lease()
+  const waiting = new NotingWaiter(chunk('a', 1))
+  const headers = new NotingWaiter({ correlationId: 'h', isBody: false })
+  for (const waiter of [waiting, headers]) pool.wait(waiter)
+  other.release('replied', 1)
+  assert.deepEqual([waiting.calls, headers.calls], [0, 1])
+  headers.leased!.release('replied', 1)
+  body.release('replied', 1, first)
+  assert.equal(waiting.calls, 1)
+})
+
+test('chunks from before the agent spoke of their request make no room in its window when they are answered', async () => {
+  const { pool, dialer, lease } = await startedPool({ connections: 1 })
+  const [fake] = dialer.alive
+  const [early, late] = [chunk('a', 100, fake!.id), chunk('a', 100, fake!.id)]
+  const leased = lease(early)
+  fake!.flow('update-capacity', 'a', 100)
+  lease(late)
+  assert.equal(pool.lease(chunk('a', 1, fake!.id)), 'full')
+  leased.release('replied', 1, early)
+  assert.equal(pool.lease(chunk('a', 1, fake!.id)), 'full')
+  leased.release('replied', 1, late)
+  lease(chunk('a', 1, fake!.id))
+})

@@ -8,6 +8,7 @@ import type { AgentConfig } from '../../src/pool/managed-pool.ts'
 import { poolSettings } from '../../src/pool/pool-options.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FakeDialer, settled } from '../support/fake-connection.ts'
+import { startedPool } from '../support/pool-fixture.ts'
 
 interface Told {
   readonly pool: ConnectionPool
@@ -180,4 +181,22 @@ test('an agent may ask for a reload, and for nothing else', async () => {
   assert.deepEqual(reloads, ['waf'])
   assert.ok(notices.some((notice) => notice.includes('new binary')))
   assert.ok(notices.some((notice) => notice.includes('rules must be a list')))
+})
+
+test('no attempt is left for a connection that is gone, and no timer', async () => {
+  const { pool, clock, dialer, pass } = await startedPool({
+    connections: 1,
+  })
+  const fake = dialer.alive[0]!
+  Object.assign(fake.capabilities.features, { configPush: true })
+  fake.refusesConfig = new WeirError('TIMEOUT', 'late')
+  const push = pool.pushConfig({ a: 1 }, 'v')
+  await pass(0)
+  const drained = pool.drain(clock.now() + 10)
+  await pass(0)
+  await drained
+  await push.done
+  assert.equal(clock.timers, 0)
+  assert.equal(fake.configured.length, 1)
+  assert.equal(push.connections.get(fake.id)?.state, 'failed')
 })

@@ -147,3 +147,42 @@ test('a dial that ends after the drain began leaves no connection behind', async
   await settled()
   assert.equal(late.isClosed, true)
 })
+
+test('callers bound to a connection wait through a drain and are served', async () => {
+  const { pool, clock, dialer, lease } = await startedPool({ connections: 1 })
+  const { id } = dialer.alive[0]!
+  dialer.alive[0]!.flow('update-capacity', undefined, 10)
+  const first = { correlationId: 'a', isBody: true, bodyBytes: 10, pinnedTo: id }
+  const held = lease(first)
+  held.pin()
+  const before = new NotingWaiter({ ...first, bodyBytes: 5 })
+  pool.wait(before)
+  let isDone = false
+  const drained = pool.drain(clock.now() + 1000).then(() => {
+    isDone = true
+  })
+  const after = new NotingWaiter({ ...first, bodyBytes: 5 })
+  assert.equal(pool.lease(hints(first)), 'full')
+  assert.equal(pool.wait(after), undefined)
+  assert.deepEqual([before.calls, after.calls], [0, 0])
+  held.release('replied', 1, hints(first))
+  for (const waiter of [before, after]) waiter.leased!.release('replied', 1, waiter)
+  await settled()
+  assert.equal(isDone, false)
+  held.unpin('a')
+  await drained
+})
+
+test('callers bound to a connection wait at most until the deadline of a drain', async () => {
+  const { pool, clock, dialer, lease } = await startedPool({ connections: 1, maxConcurrentPerConnection: 1 })
+  lease().pin()
+  const bound = new NotingWaiter({ pinnedTo: dialer.alive[0]!.id })
+  pool.wait(bound)
+  const drained = pool.drain(clock.now() + 1000)
+  clock.advance(999)
+  assert.equal(bound.calls, 0)
+  clock.advance(1)
+  await drained
+  assert.equal(bound.refused?.sent, false)
+  assert.equal(bound.calls, 1)
+})

@@ -158,3 +158,28 @@ test('ring-hash sends one key to one connection and stores nothing', async () =>
   assert.equal(ids.size, 1)
   assert.equal(pool.snapshot().sessions, 0)
 })
+
+for (const [name, sessions] of [
+  ['the same settings', {}],
+  ['other settings', { sessions: { idleTtlMs: 60_000 } }],
+] as const)
+  test(`a session that was cleared does not come back with a reload to ${name}`, async () => {
+    const { pool, clock, store, dialers, lease } = await twoHomes()
+    for (const key of ['alice', 'bob']) lease(key)
+    await pool.sessions!.flush()
+    pool.sessions!.table.clear('alice')
+    const successor = new ConnectionPool({
+      agent: 'chat',
+      settings: poolSettings({ connections: 3, slowStartMs: 0, ...sessions }),
+      around: { clock, random: seededRandom(5), probe: {}, sessionStore: store },
+      nextDialer: () => dialers[0]!,
+      successorOf: pool,
+    })
+    successor.start()
+    await settled()
+    const { table } = successor.sessions!
+    assert.deepEqual(
+      ['alice', 'bob'].map((key) => table.peek(key, clock.now()) !== undefined),
+      [false, true],
+    )
+  })

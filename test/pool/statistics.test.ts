@@ -116,6 +116,16 @@ test('pauses, resumes and the leases that they refuse are counted', async () => 
   assert.deepEqual({ pauses, resumes, flowRejections }, { pauses: 2, resumes: 1, flowRejections: 3 })
 })
 
+test('every lease that a pause refuses is counted, also while others wait', async () => {
+  const { pool, dialer } = await startedPool({ connections: 1 })
+  dialer.alive[0]!.flow('pause')
+  for (let n = 0; n < 3; n++) {
+    assert.equal(pool.lease(hints()), 'paused')
+    pool.wait(new NotingWaiter())
+  }
+  assert.equal(pool.snapshot().flowRejections, 3)
+})
+
 test('usable replies, connections that end under events, and bypasses by reason are counted', async () => {
   const { pool, lease } = await startedPool({ connections: 1 })
   lease().release('replied', 1)

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WeirError } from '../../src/core/errors.ts'
 import type { BodyChunkEvent } from '../../src/core/event.ts'
-import type { Decision } from '../../src/core/reply.ts'
+import { ALLOW, type Decision, reply } from '../../src/core/reply.ts'
+import { TimerWheel } from '../../src/core/timer-wheel.ts'
+import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
+import { AgentChain } from '../../src/proxy/chain.ts'
 import type { RequestScope } from '../../src/proxy/request-scope.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
-import { Bench, chunkEvent, headersEvent } from './harness.ts'
+import { startedPool } from '../support/pool-fixture.ts'
+import { Bench, chunkEvent, headersEvent, policy } from './harness.ts'
 
 const BLOCK: Decision = { kind: 'block', status: 403 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -198,18 +203,84 @@ test('a piece that times out takes the ones behind it along, and the agent is to
   )
 })
 
-test('with onFailure open a lost connection lets the first piece pass and nothing behind it', async () => {
+const lost = new WeirError('CONNECTION_LOST', 'gone', { sent: true })
+
+test('with onFailure open a connection lost after a piece was judged lets nothing behind it pass', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' })])
+  const given = ask(bench, scope, 4)
+  const { sent } = bench.pool('a')
+  bench.pool('a').reply()
+  for (const { pending } of sent.splice(0)) pending.onLost(lost)
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'CONNECTION_LOST', 'CANCELLED', 'CANCELLED'])
+  assert.deepEqual(bench.pool('a').bypasses, [])
+})
+
+test('with onFailure open a connection lost before any piece was judged lets the whole body pass unseen', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', { onFailure: 'open' })])
   const given = ask(bench, scope, 3)
-  const { sent } = bench.pool('a')
-  const lost = await import('../../src/core/errors.ts').then(
-    ({ WeirError }) => new WeirError('CONNECTION_LOST', 'gone', { sent: true }),
-  )
-  for (const { pending } of sent.splice(0)) pending.onLost(lost)
+  for (const { pending } of bench.pool('a').sent.splice(0)) pending.onLost(lost)
   await turn()
-  assert.deepEqual(kinds(given), ['allow', 'CONNECTION_LOST', 'CANCELLED'])
-  assert.equal(given[0]!.verdict.bypassed.length, 1)
+  assert.deepEqual(kinds(given), ['allow', 'allow', 'allow'])
+  assert.ok(given.every(({ verdict }) => verdict.bypassed[0]?.reason === 'unavailable'))
+})
+
+test('with onFailure open a first piece that times out takes those behind it along, unseen, and counts once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open', timeoutMs: 100 }), bench.agent('b')])
+  const pool = bench.pool('a')
+  const given = ask(bench, scope, 3)
+  bench.clock.advance(120)
+  assert.deepEqual([...pool.released].sort(), ['cancelled', 'cancelled', 'timeout'])
+  assert.equal(pool.cancelled.length, 1)
+  assert.deepEqual(pool.bypasses, ['timeout', 'timeout', 'timeout'])
+  assert.deepEqual(sentTo(bench, 'b'), [0, 1, 2])
+  for (let n = 0; n < 3; n++) bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'allow', 'allow'])
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('a body of which an agent missed the first piece goes on without it to its end, each piece counted', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'closed', onPause: 'open' }), bench.agent('b')])
+  const pool = bench.pool('a')
+  pool.refusal = 'paused'
+  const verdicts: Verdict[] = []
+  for (let index = 0; index < 3; index++) {
+    const verdict = bench.dispatcher.dispatch(chunkEvent(scope, index, index === 2), scope)
+    bench.pool('b').reply()
+    verdicts.push(await verdict)
+    scope.requestBodyCommitted = true
+    if (index === 1) pool.refusal = undefined
+  }
+  assert.deepEqual(
+    verdicts.map(({ decision, bypassed }) => [decision.kind, ...bypassed.map(({ reason }) => reason)]),
+    [
+      ['allow', 'paused'],
+      ['allow', 'paused'],
+      ['allow', 'paused'],
+    ],
+  )
+  assert.deepEqual(pool.sent, [], 'the rest of a body that it did not see from its beginning')
+  assert.deepEqual(pool.bypasses, ['paused', 'paused', 'paused'])
+  const other = { ...(chunkEvent(scope) as BodyChunkEvent), kind: 'response-body-chunk' as const }
+  void bench.dispatcher.dispatch(other, scope)
+  assert.equal(pool.sent.length, 1, 'the other body is judged')
+})
+
+test('an abort is no bypass, though the agent missed the first piece', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'open' }), bench.agent('b')])
+  const given = ask(bench, scope, 2)
+  bench.pool('a').sent.shift()!.pending.onLost(lost)
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  await turn()
+  assert.deepEqual(kinds(given), ['CANCELLED', 'CANCELLED'])
+  assert.deepEqual(bench.pool('a').bypasses, ['unavailable'])
+  assert.equal(bench.pool('a').leases + bench.pool('b').leases, 0)
 })
 
 test('pieces of the two bodies of a request do not wait for each other', () => {
@@ -235,4 +306,112 @@ test('a piece that comes after the end of its request is refused, not asked abou
   await turn()
   assert.deepEqual(sentTo(bench, 'b'), [])
   assert.deepEqual(kinds(given), ['CANCELLED'])
+})
+
+test('an agent that works through the pieces behind a refused one is neither late nor told to stop', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const pool = bench.pool('a')
+  ask(bench, scope, 5)
+  for (let n = 0; n < 5; n++) {
+    bench.clock.advance(60)
+    pool.reply(n === 1 ? { decision: BLOCK } : {})
+  }
+  await turn()
+  assert.deepEqual(pool.released, ['replied', 'replied', 'replied', 'replied', 'replied'])
+  assert.deepEqual(pool.cancelled, [])
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('pieces behind a refused one that are never answered end together, and none counts against the agent', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 })])
+  const pool = bench.pool('a')
+  ask(bench, scope, 4)
+  bench.clock.advance(60)
+  pool.reply({ decision: BLOCK })
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  bench.clock.advance(60)
+  assert.equal(pool.leases, 3, 'the agent may still answer')
+  bench.clock.advance(60)
+  assert.deepEqual(pool.released, ['replied', 'cancelled', 'cancelled', 'cancelled'])
+  assert.deepEqual(
+    pool.cancelled.map(({ reason }) => reason),
+    ['client-disconnect'],
+  )
+  assert.equal(bench.wheel.size, 0)
+})
+
+test('pieces behind a refused one may be answered in any order, before and after its verdict is given', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { timeoutMs: 100 }), bench.agent('b', { timeoutMs: 1000 })])
+  const pool = bench.pool('a')
+  const given = ask(bench, scope, 6)
+  pool.reply()
+  pool.reply({ decision: BLOCK })
+  bench.clock.advance(60)
+  pool.sent.splice(1, 1)[0]!.pending.onReply(reply(scope.correlationId, ALLOW, {}))
+  bench.clock.advance(30)
+  assert.deepEqual(given, [])
+  bench.pool('b').reply()
+  await turn()
+  assert.deepEqual(kinds(given), ['allow', 'block', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'CANCELLED'])
+  assert.deepEqual(sentTo(bench, 'a'), [2, 4, 5])
+  while (pool.sent.length > 0) {
+    pool.reply()
+    bench.clock.advance(60)
+  }
+  assert.deepEqual(
+    pool.released.filter((outcome) => outcome !== 'replied'),
+    [],
+  )
+  assert.deepEqual([pool.leases, bench.wheel.size], [0, 0])
+})
+
+test('the answer to a piece that was sent before the breaker opened tells nothing of the agent since then', async () => {
+  const { pool, clock, dialer, lease } = await startedPool({
+    connections: 1,
+    breaker: { openMs: 1000, leastOpenMs: 1000 },
+    health: { consecutiveFailures: 1e9, ejectBelow: -1, degradeBelow: -1 },
+  })
+  const dispatcher = new AgentDispatcher({
+    clock,
+    wheel: new TimerWheel(clock),
+    probe: {},
+    limits: undefined,
+  })
+  const chain = new AgentChain('route', [{ policy: policy('waf', { timeoutMs: 5000 }), pool }])
+  const scope = dispatcher.open(chain, { clientIp: '203.0.113.7' })
+  for (let n = 0; n < 9; n++) void dispatcher.dispatch(chunkEvent(scope, n, n === 8), scope)
+  const [agent] = dialer.alive
+  assert.equal(agent!.sent.length, 9)
+  clock.advance(5)
+  for (let n = 0; n < 5; n++) lease().release('timeout', 0)
+  clock.advance(1001)
+  assert.equal(pool.snapshot().breaker, 'half-open')
+  while (agent!.pendingCount > 0) {
+    agent!.reply()
+    clock.advance(10)
+  }
+  assert.equal(pool.snapshot().breaker, 'half-open')
+})
+
+test('the latency of a piece that was sent ahead is the time of its turn', async () => {
+  const { pool, clock, dialer } = await startedPool({ connections: 1 })
+  const dispatcher = new AgentDispatcher({
+    clock,
+    wheel: new TimerWheel(clock),
+    probe: {},
+    limits: undefined,
+  })
+  const chain = new AgentChain('route', [{ policy: policy('waf'), pool }])
+  const scope = dispatcher.open(chain, { clientIp: '203.0.113.7' })
+  for (let n = 0; n < 3; n++) void dispatcher.dispatch(chunkEvent(scope, n, n === 2), scope)
+  const [agent] = dialer.alive
+  const connection = pool.find(agent!.id)!
+  for (const tookMs of [50, 30, 20]) {
+    clock.advance(tookMs)
+    agent!.reply()
+    assert.equal(connection.lastReplyMs, tookMs)
+  }
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { failureReply } from '../../src/core/agent-failure.ts'
 import { WeirError } from '../../src/core/errors.ts'
-import type { EventKind } from '../../src/core/event.ts'
+import type { EventKind, RequestCompleteEvent } from '../../src/core/event.ts'
 import type { BypassReason } from '../../src/core/probe.ts'
 import { failureOutcome } from '../../src/proxy/failure-mode.ts'
 import { Bench, chunkEvent, eventOf, headersEvent, policy } from './harness.ts'
@@ -162,7 +162,7 @@ test('a body chunk behind a late answer is not sent to a connection that has not
   bench.clock.advance(1010)
   await late
   const { bypassed } = await bench.dispatcher.dispatch(chunkEvent(scope, 1), scope)
-  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'error' }])
+  assert.deepEqual(bypassed, [{ agent: 'a', reason: 'timeout' }])
   assert.equal(bench.pool('a').sent.length, 0)
 })
 
@@ -252,7 +252,9 @@ test('onPause wait ends with PAUSED after flowWaitMs, long before the timeout', 
   bench.pool('a').refusal = 'paused'
   const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
   bench.clock.advance(110)
-  assert.equal((await verdict).error?.code, 'PAUSED')
+  const { error } = await verdict
+  assert.equal(error?.code, 'PAUSED')
+  assert.match(error.message, /agent a: .* did not resume within 100 ms \(agents\.a\.flowWaitMs\)/)
   assert.equal(bench.pool('a').waiters.length, 0)
 })
 
@@ -389,4 +391,23 @@ test('each bypass is counted once at the agent that was passed over, with its re
   )
   assert.deepEqual(scope.chain.passUnseen('request-body-chunk'), ['a', 'b', 'c'])
   assert.deepEqual(bench.pool('c').bypasses, ['too-large'])
+})
+
+test('the end of a request that an agent cannot be told is no bypass, whatever its failure mode', async () => {
+  const bypassed: string[] = []
+  const bench = new Bench({ probe: { bypass: (agent, phase) => bypassed.push(`${agent} ${phase}`) } })
+  const events = new Set(['request-headers', 'request-complete'] as const)
+  const agents = [
+    bench.agent('a', { events, onFailure: 'open' }),
+    bench.agent('b', { events, onFailure: 'closed' }),
+  ]
+  const scope = bench.open(agents)
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply()
+  bench.pool('b').reply()
+  await verdict
+  for (const name of ['a', 'b']) bench.pool(name).refusal = 'unavailable'
+  bench.dispatcher.close(scope, eventOf('request-complete', scope) as RequestCompleteEvent)
+  assert.deepEqual([bench.pool('a').bypasses, bench.pool('b').bypasses, bypassed], [[], [], []])
+  assert.equal(bench.wheel.size, 0)
 })

@@ -6,7 +6,7 @@ import { TimerWheel } from '../../src/core/timer-wheel.ts'
 import { AgentDispatcher } from '../../src/proxy/agent-dispatcher.ts'
 import { AgentChain } from '../../src/proxy/chain.ts'
 import { startedPool } from '../support/pool-fixture.ts'
-import { Bench, chunkEvent, headersEvent, policy } from './harness.ts'
+import { Bench, chunkEvent, eventOf, headersEvent, policy } from './harness.ts'
 
 const hedged = { hedgeAfterMs: 50, timeoutMs: 1000 }
 
@@ -174,6 +174,44 @@ test('a client that goes away ends a second try that is left alone', async () =>
   assert.equal(pool.cancelled[0]?.reason, 'client-disconnect')
   assert.equal(pool.leases, 0)
   assert.equal(bench.wheel.size, 0)
+})
+
+test('an abort tells both connections of a hedged event, each once', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', hedged, [1, 2])])
+  const pool = bench.pool('a')
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.clock.advance(60)
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  assert.equal((await verdict).error?.code, 'CANCELLED')
+  assert.deepEqual(
+    pool.cancelled.map(({ connectionId, reason }) => [connectionId, reason]),
+    [
+      [2, 'client-disconnect'],
+      [1, 'client-disconnect'],
+    ],
+  )
+  assert.deepEqual([pool.leases, pool.pins, bench.wheel.size], [0, 0, 0])
+})
+
+test('an abort ends the events before a hedge that was left alone as well', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', hedged, [1, 2, 3])])
+  const pool = bench.pool('a')
+  const chunk = bench.dispatcher.dispatch(chunkEvent(scope), scope)
+  pool.live = [2, 3]
+  const head = bench.dispatcher.dispatch(eventOf('response-headers', scope), scope)
+  bench.clock.advance(60)
+  const [, first] = pool.sent
+  pool.sent.splice(1, 1)
+  first!.pending.onLost(lost())
+  bench.dispatcher.abort(scope, 'client-disconnect')
+  assert.deepEqual(
+    [await chunk, await head].map(({ error }) => error?.code),
+    ['CANCELLED', 'CANCELLED'],
+  )
+  assert.equal(scope.calls, null)
+  assert.deepEqual([pool.leases, bench.wheel.size], [0, 0])
 })
 
 test('a connection of a whole pool that dies in the middle of a hedge costs nothing but itself', async () => {

@@ -21,6 +21,7 @@ export class NotingWaiter implements LeaseWaiter {
   readonly avoid: number
   readonly isBody: boolean | undefined
   readonly bodyBytes: number | undefined
+  flowSerial = 0
   waiterPrev: LeaseWaiter | null = null
   waiterNext: LeaseWaiter | null = null
   isWaiting = false
@@ -78,8 +79,10 @@ export async function startedPool(options: PoolOptions = {}, probe: Probe = {}):
     pool,
     clock,
     dialer,
-    lease: (wishes) => {
-      const leased = pool.lease(hints(wishes))
+    lease: (wishes = {}) => {
+      const all = hints(wishes)
+      const leased = pool.lease(all)
+      wishes.flowSerial = all.flowSerial ?? 0
       if (typeof leased === 'string') throw new Error(`refused: ${leased}`)
       return leased
     },

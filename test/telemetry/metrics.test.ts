@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AgentGauges, createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import type { AgentGauges } from '../../src/telemetry/pool-series.ts'
 
 function metricsOver(agents: AgentGauges[] = []): Metrics {
   return createMetrics({
@@ -8,6 +9,23 @@ function metricsOver(agents: AgentGauges[] = []): Metrics {
     source: { agents: () => agents, reported: () => [] },
     processMetrics: false,
   })
+}
+
+function facts(): AgentGauges {
+  return {
+    agent: 'waf',
+    connections: 4,
+    availableConnections: 3,
+    inFlight: 7,
+    waiting: 1,
+    bodyBytesInFlight: 11,
+    pauses: 12,
+    resumes: 13,
+    flowRejections: 14,
+    overflows: 15,
+    retired: 16,
+    connectionErrors: 17,
+  }
 }
 
 const CALL = {
@@ -42,7 +60,7 @@ test('every bypass is counted by reason', async () => {
 })
 
 test('pool gauges show the state at the scrape, and agents that are gone leave no series', async () => {
-  const agents = [{ agent: 'waf', connections: 4, availableConnections: 3, inFlight: 7, waiting: 1 }]
+  const agents = [facts()]
   const metrics = metricsOver(agents)
   assert.match(await metrics.render(), /weir_in_flight\{agent="waf"\} 7/)
   metrics.probe.agentCall?.(CALL)
@@ -50,6 +68,22 @@ test('pool gauges show the state at the scrape, and agents that are gone leave n
   agents.pop()
   await metrics.forget('waf')
   assert.ok(!(await metrics.render()).includes('agent="waf"'))
+})
+
+test('what happened in a pool is counted for each agent', async () => {
+  const metrics = metricsOver([facts()])
+  await metrics.render()
+  const text = await metrics.render()
+  for (const [series, value] of [
+    ['weir_body_bytes_in_flight', 11],
+    ['weir_agent_pauses_total', 12],
+    ['weir_agent_resumes_total', 13],
+    ['weir_pause_refusals_total', 14],
+    ['weir_queue_overflows_total', 15],
+    ['weir_connections_retired_total', 16],
+    ['weir_connection_losses_total', 17],
+  ] as const)
+    assert.ok(text.includes(`${series}{agent="waf"} ${value}\n`), series)
 })
 
 test('a refused configuration shows as 0 and keeps the time of the last good one', async () => {

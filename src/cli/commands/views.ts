@@ -71,7 +71,7 @@ function agentTable(agents: readonly AgentView[]): string {
     ['ON FAILURE', (agent) => agent.onFailure],
     ['ENDPOINT', (agent) => agent.endpoint],
     ['SOFTWARE', (agent) => agent.software],
-    ['REASON', (agent) => agent.reason],
+    ['REASON', (agent) => agent.reason || configText(agent)],
   ])
 }
 
@@ -79,9 +79,19 @@ function connectionsOf(agent: AgentView): string {
   return `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`
 }
 
+/** Empty for an agent that has its configuration. */
+function configText({ configTrouble }: AgentView): string {
+  return configTrouble === '' ? '' : `its configuration is ${configTrouble}`
+}
+
 function bypassText({ bypasses }: AgentView): string {
   const reasons = Object.entries(bypasses).sort(([, one], [, other]) => other - one)
   return reasons.length === 0 ? 'never' : reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
+}
+
+function breakerText({ breaker, breakerRetryMs, ejections }: AgentView): string {
+  const retry = breakerRetryMs > 0 ? `, tries again in ${Math.ceil(breakerRetryMs)} ms` : ''
+  return `${breaker}${retry}, ${ejections} ejections of connections`
 }
 
 function agentText(agent: AgentView): string {
@@ -91,17 +101,28 @@ function agentText(agent: AgentView): string {
     ['endpoint', agent.endpoint],
     ['software', agent.software === '' ? '-' : agent.software],
     ['connections', `${connectionsOf(agent)} (available/present/wanted), ${agent.dialFailures} dials failed`],
+    ['', `${agent.lost} lost, ${agent.retired} retired`],
     ['events', `${agent.inFlight} in flight, ${agent.waiting} waiting, ${agent.requests} done`],
+    ['bodies', `${agent.bodyBytesInFlight} bytes in flight`],
     [
       'failures',
-      `${agent.errors} (${agent.timeouts} timeouts), ${Math.round(agent.errorRate * 100)} % of the last minute`,
+      `${agent.errors} (${agent.timeouts} timeouts, ${agent.connectionErrors} lost connections), ${Math.round(agent.errorRate * 100)} % of the last minute`,
     ],
-    ['latency', `${agent.latencyMs.toFixed(2)} ms, queue ${agent.queueMs.toFixed(2)} ms`],
-    ['breaker', `${agent.breaker}, ${agent.ejections} ejections of connections`],
+    ['latency', `${agent.latencyMs.toFixed(2)} ms`],
+    [
+      'queue',
+      `${agent.queueMs.toFixed(2)} ms, ${agent.queueMsTotal.toFixed(0)} ms in all, ${agent.overflows} refused for its length`,
+    ],
+    [
+      'pauses',
+      `${agent.pauses} asked for, ${agent.resumes} ended, ${agent.flowRejections} events found it paused`,
+    ],
+    ['breaker', breakerText(agent)],
     ['on failure', agent.onFailure],
     ['bypassed', bypassText(agent)],
     ['sessions', String(agent.sessions)],
   ]
+  if (agent.configTrouble !== '') lines.splice(2, 0, ['config', agent.configTrouble])
   return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')
 }
 

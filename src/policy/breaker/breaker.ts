@@ -108,6 +108,11 @@ export class Breaker {
     return this.#state
   }
 
+  /** It lets everything through. */
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
   /** Milliseconds until an event may be admitted again; 0 when it may be now (or as soon as a probe ends). */
   retryAfterMs(now: number): number {
     return this.state(now) === 'open' ? this.#openUntil - now : 0

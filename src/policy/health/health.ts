@@ -57,7 +57,6 @@ export class Health {
   #ejection: Ejection | undefined
   #failuresInRow = 0
   #pingsMissed = 0
-  #roundTripMs = 0
   #repliedAt: number
   #isClosed = false
 
@@ -105,11 +104,6 @@ export class Health {
     return this.#reported?.timeoutMultiplier(now) ?? 1
   }
 
-  /** Round trip of the last ping that was answered, milliseconds; 0 before the first. */
-  get roundTripMs(): number {
-    return this.#roundTripMs
-  }
-
   /** Instant from which a trial may start; undefined unless ejected by our own judgement. */
   get trialAt(): number | undefined {
     return this.#ejection?.trialAt
@@ -155,10 +149,9 @@ export class Health {
     if (ejection !== undefined && isTrial(ejection, beganAt)) ejection.triedAt = Number.NaN
   }
 
-  /** A ping was answered after `roundTripMs`. Proves the link, not the agent's work. */
-  ponged(roundTripMs: number, now: number): void {
+  /** A ping was answered. Proves the link, not the agent's work. */
+  ponged(now: number): void {
     this.#pingsMissed = 0
-    this.#roundTripMs = roundTripMs
     if (this.#ejection?.cause === 'unreachable') this.#reinstate(now)
   }
 

@@ -55,6 +55,8 @@ export class TokenBucket {
   #nextFrom = Number.NaN
   #nextTo = Number.NEGATIVE_INFINITY
   #tail = Number.NEGATIVE_INFINITY
+  /** The position, while it is where others stood at the last grant and nothing was taken here since; else NaN. */
+  #othersAt = Number.NaN
 
   /** Throws INVALID_ARGUMENT for a negative or infinite rate and for a burst that is not above 0. */
   constructor(rate: number, burst: number, nowMs: number, isLeased = false) {
@@ -94,9 +96,18 @@ export class TokenBucket {
     return cost > this.held(nowMs) + EPSILON ? 'uncovered' : 'taken'
   }
 
-  /** Gives back what was taken and not used. Never fills above the burst, nor into others' places. */
-  refund(cost: number): void {
-    this.#position = Math.max(this.#floor, this.#position - cost)
+  /**
+   * Gives back what was taken at `takenAtMs` and not used, less what the line refilled since: those places are gone, and
+   * were taken anew perhaps. Never fills above the burst, nor into others' places.
+   */
+  refund(cost: number, takenAtMs: number, nowMs: number): void {
+    const gone = this.#perMs === 0 ? 0 : this.#perMs * Math.max(0, nowMs - takenAtMs)
+    this.#position = Math.max(this.#floor, this.#position - Math.max(0, cost - gone))
+  }
+
+  /** Takes over what another bucket of the same name spent, before anything was taken here. */
+  carry(debt: number): void {
+    if (debt > 0) this.#position = Math.min(debt, this.burst)
   }
 
   /** Deducts without asking the ceiling; for a store that is out of reach. False: the burst is used up. */
@@ -169,7 +180,9 @@ export class TokenBucket {
     this.#tail = stretch.tail
     if (stretch.to <= stretch.from) {
       /* Nothing yet, but now it is known what others, or this process before its restart, spent. */
-      if (this.#position === Number.NEGATIVE_INFINITY) this.#enter(stretch.from, stretch.from)
+      const isUntouched = this.#position === Number.NEGATIVE_INFINITY || this.#position === this.#othersAt
+      if (isUntouched || this.#ceiling === Number.NEGATIVE_INFINITY) this.#enter(stretch.from, stretch.from)
+      if (isUntouched) this.#othersAt = this.#position
       return
     }
     if (stretch.isContiguous && this.#nextTo >= 0) {
@@ -228,7 +241,8 @@ export class TokenBucket {
 
   #enter(from: number, to: number): void {
     this.#floor = from
-    this.#position = Math.max(from, this.#position)
+    /* Others may have given tokens back since: what they had then is no reason not to take these. */
+    this.#position = this.#position === this.#othersAt ? from : Math.max(from, this.#position)
     this.#ceiling = to
     this.#nextTo = Number.NEGATIVE_INFINITY
   }
@@ -249,6 +263,7 @@ export class TokenBucket {
     this.#floor -= shift
     this.#ceiling -= shift
     this.#tail -= shift
+    this.#othersAt -= shift
     if (this.#nextTo >= 0) {
       this.#nextFrom -= shift
       this.#nextTo -= shift

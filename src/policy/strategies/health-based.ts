@@ -9,6 +9,7 @@ import { WeightedSampler } from './weighted-sampler.ts'
  */
 export const healthBased: Strategy = {
   name: 'health-based',
+  weighs: 'turns',
   build: (candidates, random) => new HealthBasedPicker(candidates, random),
 }
 

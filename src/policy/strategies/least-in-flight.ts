@@ -14,6 +14,7 @@ const COMPARED = 8
  */
 export const leastInFlight: Strategy = {
   name: 'least-in-flight',
+  weighs: 'load',
   build: (candidates, random) => new LeastInFlightPicker(candidates, random),
 }
 

@@ -11,6 +11,7 @@ import { WeightedSampler } from './weighted-sampler.ts'
  */
 export const p2c: Strategy = {
   name: 'p2c',
+  weighs: 'turns',
   build: (candidates, random) => new P2cPicker(candidates, random),
 }
 

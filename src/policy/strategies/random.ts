@@ -5,6 +5,7 @@ import { WeightedSampler } from './weighted-sampler.ts'
 /** Any available candidate, with probability proportional to its weight. */
 export const random: Strategy = {
   name: 'random',
+  weighs: 'turns',
   build: (candidates, chance) => new RandomPicker(candidates, chance),
 }
 

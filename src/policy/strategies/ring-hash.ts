@@ -15,6 +15,7 @@ import { LoadSample } from './load-sample.ts'
  */
 export const ringHash: Strategy = {
   name: 'ring-hash',
+  weighs: 'turns',
   build: (candidates, random) => new RingHashPicker(candidates, random),
 }
 

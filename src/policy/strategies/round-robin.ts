@@ -7,6 +7,7 @@ import type { Candidate, PickContext, Picker, Strategy } from '../picker.ts'
  */
 export const roundRobin: Strategy = {
   name: 'round-robin',
+  weighs: 'turns',
   build: (candidates, random) => new RoundRobinPicker(candidates, random),
 }
 

@@ -15,9 +15,6 @@ const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = Object.freeze({
   'ring-hash': ringHash,
 })
 
-/** What an agent gets whose configuration names no strategy. */
-export const DEFAULT_STRATEGY: StrategyName = 'round-robin'
-
 /** The strategy of that name. Names come from `STRATEGY_NAMES`, so there is always one. */
 export function strategyNamed(name: StrategyName): Strategy {
   return STRATEGIES[name]

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
-import { WeirError } from '../../core/errors.ts'
 import { NOT_ARMED, type TimerWheel, type WheelNode } from '../../core/timer-wheel.ts'
 import type { Refusal } from '../../pool/lease.ts'
+import { refusalError } from '../../pool/refusal-error.ts'
 import type { AgentCall } from '../agent-call.ts'
 import { HELD, type Layer, PROCEED, type Step } from '../layer.ts'
 
@@ -16,15 +16,18 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
     if (overloaded !== undefined) call.fail(overloaded)
     return HELD
   }
-  const refused = (call: AgentCall, refusal: Refusal): Step => {
-    if (refusal === 'full') return enqueue(call)
-    if (refusal === 'paused' && call.policy.onPause === 'wait') {
+  const waitsForResume = (call: AgentCall): boolean => {
+    if (call.policy.onPause !== 'wait') return false
+    if (call.pauseLimit === null) {
       call.pauseLimit = new PauseLimit(call)
       wheel.arm(call.pauseLimit, clock.now() + call.policy.flowWaitMs)
-      return enqueue(call)
     }
+    return true
+  }
+  const refused = (call: AgentCall, refusal: Refusal): Step => {
+    if (refusal === 'full' || (refusal === 'paused' && waitsForResume(call))) return enqueue(call)
     call.isBroken = refusal === 'breaker-open'
-    call.fail(refusalError(call, refusal))
+    call.fail(refusalError(call.agentName, refusal))
     return HELD
   }
   return {
@@ -37,6 +40,9 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       call.take(leased, call.wasHeld ? clock.now() : call.startedAt)
       return PROCEED
     },
+    outlasts(call: AgentCall, refusal) {
+      return refusal === 'paused' && waitsForResume(call)
+    },
     leave(call: AgentCall) {
       if (call.isWaiting) call.agent.pool.withdraw(call)
       if (call.pauseLimit !== null) {
@@ -45,8 +51,9 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       }
       const { connection } = call
       if (connection === null) return
-      const latencyMs = clock.now() - call.leasedAt
-      connection.release(call.leaseOutcome, latencyMs, call)
+      const now = clock.now()
+      const { leasedAt, dueSince } = call
+      connection.release(call.leaseOutcome, now - Math.max(leasedAt, dueSince), call, now - leasedAt)
     },
   }
 }
@@ -64,31 +71,9 @@ class PauseLimit implements WheelNode {
   }
 
   onDeadline(): void {
-    if (this.#call.isWaiting) this.#call.fail(refusalError(this.#call, 'paused'))
-  }
-}
-
-function refusalError(call: AgentCall, refusal: Refusal): WeirError {
-  const { name, flowWaitMs, onPause } = call.policy
-  const unsent = { sent: false }
-  switch (refusal) {
-    case 'paused': {
-      const waited = onPause === 'wait' ? ` and did not resume within ${flowWaitMs} ms` : ''
-      return new WeirError('PAUSED', `agent ${name} paused all its connections${waited}`, unsent)
-    }
-    case 'full':
-      return new WeirError('OVERLOADED', `every connection of agent ${name} is full`, unsent)
-    case 'draining':
-      return new WeirError('DRAINING', `agent ${name} is being drained`, unsent)
-    case 'breaker-open':
-      return new WeirError('UNAVAILABLE', `agent ${name} failed repeatedly, its breaker is open`, unsent)
-    case 'affinity-lost':
-      return new WeirError(
-        'AFFINITY_LOST',
-        `the connection to agent ${name} that has this request is gone`,
-        unsent,
-      )
-    case 'unavailable':
-      return new WeirError('UNAVAILABLE', `agent ${name} has no live connection`, unsent)
+    if (!this.#call.isWaiting) return
+    const { name, flowWaitMs } = this.#call.policy
+    const more = ` and did not resume within ${flowWaitMs} ms (agents.${name}.flowWaitMs)`
+    this.#call.fail(refusalError(name, 'paused', more))
   }
 }

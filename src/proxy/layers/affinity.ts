@@ -7,7 +7,7 @@ import { UNPINNED } from '../request-scope.ts'
 /**
  * All events of one request go to one connection. A body chunk whose connection is gone, or whose request sat
  * idle past the TTL, fails with AFFINITY_LOST: another connection has not seen what came before. Other events
- * may start afresh. Left out for agents that get one kind of event only.
+ * may start afresh, and the pin goes with them: a body that belongs to what came before does not follow it. Left out for agents that get one event of a request at most.
  */
 export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
   return {
@@ -17,11 +17,15 @@ export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
       const pin = scope.pinOf(call.policy.name)
       if (pin === UNPINNED) return PROCEED
       const fresh = scope.touch(call.policy.name, clock.now(), idleTtlMs)
-      if (fresh && call.agent.pool.find(pin) !== undefined) {
+      const home = call.isBody ? (call.bodyShare?.connectionId ?? pin) : pin
+      if (fresh && home === pin && call.agent.pool.find(pin) !== undefined) {
         call.pinnedTo = pin
         return PROCEED
       }
-      if (!call.isBody) return PROCEED
+      if (!call.isBody) {
+        call.startAfresh(pin)
+        return PROCEED
+      }
       const why = fresh ? 'its connection is gone' : `the request sat idle for more than ${idleTtlMs} ms`
       call.fail(
         new WeirError(

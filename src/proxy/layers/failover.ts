@@ -17,8 +17,10 @@ export const failoverLayer: Layer = {
     const error = call.error
     if (error === null || error.sent || call.attempts >= MAX_ATTEMPTS) return 'none'
     if (error.code !== 'CONNECTION_LOST' && error.code !== 'CONFLICT') return 'none'
-    if (call.isBody && call.pinnedTo !== UNPINNED) return 'none'
-    call.pinnedTo = UNPINNED
+    if (call.pinnedTo !== UNPINNED) {
+      if (call.isBody) return 'none'
+      call.startAfresh(call.pinnedTo)
+    }
     call.connection = null
     return 'again'
   },

@@ -9,6 +9,7 @@ export const sendLayer: Layer = {
     const { connection } = call.connection!
     call.attempts++
     call.isPending = true
+    call.noteShown()
     try {
       connection.send(call.event, call)
       return PROCEED

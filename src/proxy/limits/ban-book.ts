@@ -25,8 +25,10 @@ interface Entry {
   readonly record: Omit<BanRecord, 'revision'>
   /** `Clock.now()` at which a timed ban ends: steps of the wall clock do not shorten it. */
   readonly untilMs: number
-  /** Infinity: not acknowledged by the store yet. */
-  readonly revision: number
+  /** Infinity: not acknowledged by the store yet. 0: the store has to be told again. */
+  revision: number
+  /** What an order that is not acknowledged yet replaces; it holds again should the order fail or end before. */
+  before: Entry | undefined
 }
 
 /** Bans in memory, in step with the store, where other processes change them too. */
@@ -56,11 +58,14 @@ export class BanBook {
     const entry = this.#entries.get(agent)
     if (entry === undefined) return undefined
     const leftMs = entry.untilMs - this.#clock.now()
-    if (leftMs <= 0) {
+    if (leftMs > 0) return this.#describe(entry, leftMs)
+    const longest = longestOf(entry)
+    if (longest === entry) {
       this.#entries.delete(agent)
       return undefined
     }
-    return this.#describe(entry, leftMs)
+    this.#entries.set(agent, longest)
+    return this.find(agent)
   }
 
   list(): readonly Ban[] {
@@ -85,12 +90,14 @@ export class BanBook {
     this.#cursor = 0
     this.#lifted.clear()
     this.#mustRewrite = true
-    for (const [agent, entry] of this.#entries) this.#entries.set(agent, { ...entry, revision: 0 })
+    for (const entry of this.#entries.values())
+      for (let one: Entry | undefined = entry; one !== undefined; one = one.before) one.revision = 0
   }
 
   /**
-   * In force at once, durable when resolved. Rejects with STORAGE when it could not be written: then it holds in
-   * this process until it ends, and the caller knows that it is not durable. Throws INVALID_ARGUMENT.
+   * In force at once, durable when resolved. Rejects with STORAGE when it could not be written: then it, or the ban
+   * that it was to replace if that lasts longer, holds in this process until it ends, and the caller knows that the
+   * order is not durable. Throws INVALID_ARGUMENT.
    */
   async ban(order: BanOrder): Promise<BanRecord> {
     const { agent, reason, author, durationMs } = order
@@ -101,23 +108,35 @@ export class BanBook {
     const untilWallMs = durationMs === undefined ? undefined : atWallMs + durationMs
     const change = { agent, action: 'ban', reason, author, atWallMs, untilWallMs } as const
     const untilMs = durationMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + durationMs
-    const pending: Entry = { record: change, untilMs, revision: Number.POSITIVE_INFINITY }
+    const before = this.#entries.get(agent)
+    const pending: Entry = { record: change, untilMs, revision: Number.POSITIVE_INFINITY, before }
     this.#entries.set(agent, pending)
     try {
       const record = await this.#store.changeBan(change)
-      if (this.#entries.get(agent) === pending)
-        this.#entries.set(agent, { ...pending, revision: record.revision })
+      pending.revision = record.revision
+      pending.before = undefined
+      const known = this.#entries.get(agent)
+      if (known !== undefined && known !== pending) this.#apply(record)
       return record
     } catch (error) {
-      if (this.#entries.get(agent) === pending)
-        this.#entries.set(agent, { ...pending, revision: this.#cursor })
+      pending.revision = this.#cursor
+      if (this.#entries.get(agent) === pending) this.#putBack(agent, pending)
       const cause = WeirError.from(error, 'STORAGE')
-      throw new WeirError(
-        'STORAGE',
-        `ban of "${agent}" is in force in this process only, it was not written: ${cause.message}`,
-        { cause },
-      )
+      const isInForce = this.#entries.get(agent) === pending
+      const state = isInForce
+        ? 'is in force in this process only'
+        : 'leaves the longer one before it in force'
+      throw new WeirError('STORAGE', `ban of "${agent}" ${state}, it was not written: ${cause.message}`, {
+        cause,
+      })
     }
+  }
+
+  /** The order failed: it holds here, unless what it was to replace lasts longer. */
+  #putBack(agent: string, failed: Entry): void {
+    const longest = longestOf(failed)
+    if (longest === failed) failed.before = undefined
+    this.#entries.set(agent, longest)
   }
 
   /** Lifts a ban, or does nothing; either way durable when resolved. Rejects with STORAGE: still banned. */
@@ -161,27 +180,43 @@ export class BanBook {
     for (const { agent } of this.list()) {
       const entry = this.#entries.get(agent)
       if (entry === undefined || entry.revision !== 0) continue
+      /* Another process wrote it first, and then it was lifted there. */
+      const [newest] = await this.#store.banHistory(agent, 1)
+      if (newest?.action === 'unban' && newest.atWallMs >= entry.record.atWallMs) {
+        if (this.#entries.get(agent) === entry) this.#entries.delete(agent)
+        continue
+      }
       const { revision } = await this.#store.changeBan({ ...entry.record, agent })
-      if (this.#entries.get(agent) === entry) this.#entries.set(agent, { ...entry, revision })
+      if (this.#entries.get(agent) === entry) entry.revision = revision
     }
     this.#mustRewrite = false
   }
 
   #apply(record: BanRecord): void {
     const known = this.#entries.get(record.agent)
-    if (known !== undefined && known.revision >= record.revision) return
-    if ((this.#lifted.get(record.agent) ?? 0) >= record.revision) return
-    if (record.action === 'unban') {
-      this.#entries.delete(record.agent)
-      this.#lifted.set(record.agent, record.revision)
+    if (known !== undefined && known.revision >= record.revision) {
+      replaceBelow(known, record.revision, this.#entryOf(record))
       return
     }
-    const { untilWallMs } = record
+    if ((this.#lifted.get(record.agent) ?? 0) >= record.revision) return
+    const entry = this.#entryOf(record)
+    if (entry !== undefined) {
+      this.#entries.set(record.agent, entry)
+      return
+    }
+    this.#entries.delete(record.agent)
+    this.#lifted.set(record.agent, record.revision)
+  }
+
+  /** Undefined: a lift. */
+  #entryOf(record: BanRecord): Entry | undefined {
+    if (record.action === 'unban') return undefined
+    const { untilWallMs, revision } = record
     const untilMs =
       untilWallMs === undefined
         ? Number.POSITIVE_INFINITY
         : this.#clock.now() + untilWallMs - this.#clock.wallMs()
-    this.#entries.set(record.agent, { record, untilMs, revision: record.revision })
+    return { record, untilMs, revision, before: undefined }
   }
 
   #describe(entry: Entry, leftMs: number): Ban {
@@ -189,6 +224,22 @@ export class BanBook {
     const remainingMs = leftMs === Number.POSITIVE_INFINITY ? undefined : leftMs
     return { agent, reason, author, atWallMs, untilWallMs, remainingMs }
   }
+}
+
+/** Of an order that is not written and all that it was to replace. */
+function longestOf(entry: Entry): Entry {
+  let longest = entry
+  for (let one = entry.before; one !== undefined; one = one.before)
+    if (one.untilMs > longest.untilMs) longest = one
+  return longest
+}
+
+/** A change that is older than the orders under way replaces what these would leave, should they fail. */
+function replaceBelow(known: Entry, revision: number, next: Entry | undefined): void {
+  let lowest = known
+  while (lowest.before?.revision === Number.POSITIVE_INFINITY) lowest = lowest.before
+  if (lowest.revision === Number.POSITIVE_INFINITY && (lowest.before?.revision ?? 0) < revision)
+    lowest.before = next
 }
 
 function mustName(field: string, value: string): void {

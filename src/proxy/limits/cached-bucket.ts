@@ -45,12 +45,16 @@ export class CachedBucket {
   isCached = false
   /** Used since the last checkpoint. */
   isDirty = false
+  /** Not used for a whole tick: what it holds goes back, unless it is used first. */
+  isResting = false
   /** Where its ask is; owned by the courier. */
   askState: 'idle' | 'queued' | 'urgent' | 'sent' = 'idle'
   #waiters: Waiter[] | undefined
   /** `seq` of the last grant; 0: none yet. */
   seq = 0
   isContended = false
+  /** `Clock.now()` of the last answer of the store; what others had then is what is known of them. */
+  grantedAtMs = Number.NEGATIVE_INFINITY
   /** Checks denied, or counted in shadow mode, since the bucket is in memory. */
   denials = 0
   /** Tokens taken while the store was out of reach, not booked there yet. */
@@ -69,6 +73,11 @@ export class CachedBucket {
     this.value = value
     this.key = key
     this.bucket = bucket
+  }
+
+  /** The store has to be told what was spent. */
+  get owes(): boolean {
+    return this.owed > 0 || this.isUnbooked
   }
 
   get hasWaiters(): boolean {

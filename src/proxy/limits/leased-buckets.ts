@@ -5,7 +5,8 @@ import type { BanBook } from './ban-book.ts'
 import { BucketCache } from './bucket-cache.ts'
 import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
-import { askForReturn, askForUse } from './lease-terms.ts'
+import { askForReturn, askForUse, isIdleHolder } from './lease-terms.ts'
+import { LeavingBuckets } from './leaving-buckets.ts'
 import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
 import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
@@ -29,10 +30,10 @@ export interface LeasedBucketsOptions {
 const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
+/** What is known of other holders is asked for anew after this. */
+const OLD_NEWS_MS = 1000
 /** Longest that a call may take at a clean end. */
 const GIVE_BACK_TIMEOUT_MS = 2500
-/** Buckets that may wait to be given back. */
-const MOST_LEAVING = 100_000
 
 /**
  * The buckets in memory and their way to the store: a token is spent only after the store let go of it, and what
@@ -46,9 +47,10 @@ export class LeasedBuckets {
   readonly #bans: BanBook
   readonly #counters: LimiterCounters
   readonly #storeTimeoutMs: number
-  /** Evicted, not given back yet: a bucket that is used again meanwhile just returns. */
-  readonly #leaving = new Map<string, CachedBucket>()
+  readonly #leaving = new LeavingBuckets()
   #dirty: CachedBucket[] = []
+  /** Those that the last checkpoint settled. */
+  #settled: readonly CachedBucket[] = []
 
   constructor(options: LeasedBucketsOptions, bans: BanBook, counters: LimiterCounters) {
     this.#clock = options.clock
@@ -83,19 +85,21 @@ export class LeasedBuckets {
     const key = bucketKey(scope, agent, part)
     const leaving = this.#leaving.get(key)
     const { ratePerSecond, burst } = scope.rule
-    let bucket: CachedBucket
     if (leaving !== undefined && leaving.scope === scope) {
-      this.#leaving.delete(key)
-      bucket = leaving
-    } else {
-      bucket = new CachedBucket(
-        scope,
-        value,
-        key,
-        new TokenBucket(ratePerSecond, burst, this.#clock.now(), true),
-      )
+      this.#leaving.delete(leaving)
+      this.cache.add(leaving)
+      return leaving
     }
+    const now = this.#clock.now()
+    const tokens = new TokenBucket(ratePerSecond, burst, now, true)
+    const bucket = new CachedBucket(scope, value, key, tokens)
     this.cache.add(bucket)
+    if (leaving !== undefined) {
+      tokens.carry(leaving.bucket.debt(now))
+      this.#leaving.succeed(leaving)
+      /* Its row is to follow the new limit from now on, though nothing be taken yet. */
+      this.courier.askLater(bucket)
+    }
     return bucket
   }
 
@@ -109,7 +113,7 @@ export class LeasedBuckets {
         this.#spent(bucket, now, cost)
         return ALLOWED
       }
-      if (outcome === 'empty') return this.#deny(bucket, outOfTokens(bucket, now, cost))
+      if (outcome === 'empty') return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost))
     }
     return this.#cover(bucket, request.agentName, now, cost)
   }
@@ -123,28 +127,43 @@ export class LeasedBuckets {
     shrink()
   }
 
-  /** Settles every bucket used since the last time with the store. Never rejects. */
+  /** Settles every bucket used since the last time with the store, and those that rest since. Never rejects. */
   async checkpoint(): Promise<void> {
     const dirty = this.#dirty
+    const settled = this.#settled
     this.#dirty = []
+    this.#settled = dirty
+    await this.#inSteps(settled, (bucket) => this.#letRest(bucket))
+    const done = await this.#inSteps(dirty, (bucket) => {
+      bucket.isDirty = false
+      if (bucket.isCached) this.courier.askLater(bucket)
+    })
+    for (let next = done; next < dirty.length; next++) this.#dirty.push(dirty[next]!)
+    if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
+  }
+
+  /** As many as the store takes at a time, until all are done or it is out of reach; says how many were. */
+  async #inSteps(buckets: readonly CachedBucket[], ask: (bucket: CachedBucket) => void): Promise<number> {
     let next = 0
-    while (next < dirty.length && !this.courier.isFailing) {
+    while (next < buckets.length && !this.courier.isFailing) {
       const step = SLICES_AT_ONCE * this.courier.laterBatch
-      for (const end = Math.min(next + step, dirty.length); next < end; next++) {
-        const bucket = dirty[next]!
-        bucket.isDirty = false
-        if (bucket.isCached) this.courier.askLater(bucket)
-      }
+      for (const end = Math.min(next + step, buckets.length); next < end; next++) ask(buckets[next]!)
       await this.courier.settled()
     }
-    for (; next < dirty.length; next++) this.#dirty.push(dirty[next]!)
-    if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
+    return next
+  }
+
+  #letRest(bucket: CachedBucket): void {
+    if (bucket.isDirty || !bucket.isCached || !isIdleHolder(bucket, this.#clock.now())) return
+    bucket.isResting = true
+    this.courier.askLater(bucket)
   }
 
   /** Takes buckets of a limit that changed out of memory; their returns go ahead of what the new limit asks. */
   forget(scope: LimitScope): void {
     for (const bucket of [...scope.buckets.values()]) {
       this.cache.remove(bucket)
+      this.#leaving.add(bucket)
       this.courier.ask(bucket)
     }
   }
@@ -155,8 +174,7 @@ export class LeasedBuckets {
       bucket.rebook()
       this.#markDirty(bucket)
     }
-    /* Those that were not sent yet will be, and book what they know as they leave. */
-    for (const bucket of this.#leaving.values()) bucket.rebook()
+    this.#leaving.rebook()
   }
 
   /** Gives every unused token back. */
@@ -166,9 +184,14 @@ export class LeasedBuckets {
     await this.courier.tryAgain()
     /* What is on its way would be granted after the return. */
     await this.courier.quiet()
-    for (const bucket of [...this.cache]) {
-      this.cache.remove(bucket)
-      this.#giveBack(bucket)
+    while (this.cache.size > 0) {
+      let left = SLICES_AT_ONCE * this.courier.laterBatch
+      for (const bucket of this.cache) {
+        this.cache.remove(bucket)
+        this.#giveBack(bucket)
+        if (--left <= 0) break
+      }
+      await this.courier.settled()
     }
     await this.courier.quiet()
   }
@@ -182,7 +205,7 @@ export class LeasedBuckets {
   ): LimitVerdict | Promise<LimitVerdict> {
     if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
-    if (waitMs !== 0) return this.#deny(bucket, outOfTokens(bucket, now, cost, waitMs))
+    if (waitMs !== 0) return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
     let verdict: LimitVerdict | undefined
     const waiter: Waiter = {
@@ -203,9 +226,12 @@ export class LeasedBuckets {
 
   #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
     switch (this.onStoreFailure) {
-      case 'deny':
+      case 'deny': {
+        const denial = storeOutOfReach(bucket, now)
+        if (denial.shadow) return this.#deny(bucket, denial)
         this.#counters.storeDenied++
-        return storeOutOfReach(bucket, now)
+        return denial
+      }
       case 'allow':
         this.#counters.uncovered++
         return UNCOUNTED
@@ -233,6 +259,12 @@ export class LeasedBuckets {
     this.#dirty.push(bucket)
   }
 
+  /** Denies by what was known of others at the last grant, and asks anew when that is long ago: they may give back. */
+  #denyFor(bucket: CachedBucket, now: number, verdict: LimitDenied): LimitDenied {
+    if (now - bucket.grantedAtMs >= OLD_NEWS_MS) this.courier.askLater(bucket)
+    return this.#deny(bucket, verdict)
+  }
+
   #deny(bucket: CachedBucket, verdict: LimitDenied): LimitDenied {
     const { counts } = bucket.scope
     bucket.denials++
@@ -247,8 +279,9 @@ export class LeasedBuckets {
   }
 
   #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
-    if (bucket.isCached || bucket.hasWaiters) return askForUse(bucket, nowMs)
-    this.#gone(bucket)
+    const isResting = bucket.isResting && !bucket.isDirty
+    bucket.isResting = false
+    if ((bucket.isCached && !isResting) || bucket.hasWaiters) return askForUse(bucket, nowMs)
     return askForReturn(bucket, nowMs)
   }
 
@@ -258,6 +291,7 @@ export class LeasedBuckets {
     const isNewlyContended = grant.isContended && !bucket.isContended
     bucket.isContended = grant.isContended
     const now = this.#clock.now()
+    bucket.grantedAtMs = now
     const held = bucket.bucket.held(now)
     bucket.refillAt = bucket.spent + Math.max(1, held / 2)
     bucket.refillAfterMs = now + bucket.bucket.heldForMs(now) / 2
@@ -267,8 +301,8 @@ export class LeasedBuckets {
       return
     }
     /* Granted after the bucket left the memory: nobody will spend it. */
-    if (held > 0) this.courier.askLater(bucket)
-    else this.#gone(bucket)
+    if (bucket.bucket.held(now) > 0 || bucket.owes) this.courier.askLater(bucket)
+    else if (!bucket.hasWaiters) this.#leaving.delete(bucket)
   }
 
   #serveWaiters(bucket: CachedBucket, now: number): void {
@@ -295,13 +329,16 @@ export class LeasedBuckets {
 
   #failed(bucket: CachedBucket, ask: LeaseAsk | undefined): void {
     if (ask !== undefined) bucket.owed += ask.owed
-    if (!bucket.isCached) this.#gone(bucket)
     const waiters = bucket.takeWaiters()
     const now = this.#clock.now()
     for (const waiter of waiters) {
       const ban = this.#bans.find(waiter.agent)
       waiter.resolve(ban === undefined ? this.#withoutStore(bucket, now, waiter.cost) : banned(ban))
     }
+    if (bucket.isCached) return
+    /* Used again before the store answers, it must not start full. */
+    if (bucket.owes || bucket.bucket.debt(now) > 0) this.#giveBack(bucket)
+    else this.#leaving.delete(bucket)
   }
 
   #evicted(bucket: CachedBucket): void {
@@ -310,14 +347,7 @@ export class LeasedBuckets {
   }
 
   #giveBack(bucket: CachedBucket): void {
-    /* With the store out of reach for long, the tokens lapse, which is on the safe side. */
-    if (this.#leaving.size >= MOST_LEAVING) return
-    this.#leaving.set(bucket.key, bucket)
-    this.courier.askLater(bucket)
-  }
-
-  #gone(bucket: CachedBucket): void {
-    if (this.#leaving.get(bucket.key) === bucket) this.#leaving.delete(bucket.key)
+    if (this.#leaving.add(bucket)) this.courier.askLater(bucket)
   }
 }
 

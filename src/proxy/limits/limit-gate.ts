@@ -7,7 +7,10 @@ export interface LimitRequest {
   readonly routeName: string
   /** Payload bytes of the event: what a limit with `cost: byte` charges. */
   readonly payloadBytes: number
-  /** `Clock.now()` of this turn, when the caller has it already; else the limiter looks at its clock. */
+  /**
+   * `Clock.now()` of the turn of the check, when the caller has it already; else the limiter looks at its clock, and
+   * `refund` gives nothing back of a limit that refills.
+   */
   readonly startedAt?: number
 }
 

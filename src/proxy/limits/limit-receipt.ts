@@ -18,10 +18,21 @@ export function costOf(scope: LimitScope, request: LimitRequest): number {
 export class Receipt implements LimitAllowed {
   readonly allowed = true
   readonly #charged: CachedBucket[] = []
+  readonly #takenAtMs: number
   #shadow: LimitDenied | undefined
 
+  /** `takenAtMs`: `Clock.now()` of the check, or before it. */
+  constructor(takenAtMs: number) {
+    this.#takenAtMs = takenAtMs
+  }
+
   /** Notes one limit's answer. A denial that is enforced is returned, and the others have their tokens back. */
-  add(answer: LimitVerdict, bucket: CachedBucket, request: LimitRequest): LimitDenied | undefined {
+  add(
+    answer: LimitVerdict,
+    bucket: CachedBucket,
+    request: LimitRequest,
+    nowMs: number,
+  ): LimitDenied | undefined {
     if (answer.allowed) {
       if (answer === ALLOWED) this.#charged.push(bucket)
       return undefined
@@ -30,7 +41,7 @@ export class Receipt implements LimitAllowed {
       this.#shadow = answer
       return undefined
     }
-    this.refund(request)
+    this.refund(request, nowMs)
     return answer
   }
 
@@ -39,8 +50,9 @@ export class Receipt implements LimitAllowed {
     return this.#shadow === undefined ? this : { ...this.#shadow, taken: this }
   }
 
-  refund(request: LimitRequest): void {
-    for (const bucket of this.#charged) bucket.bucket.refund(costOf(bucket.scope, request))
+  refund(request: LimitRequest, nowMs: number): void {
+    for (const { bucket, scope } of this.#charged)
+      bucket.refund(costOf(scope, request), this.#takenAtMs, nowMs)
     this.#charged.length = 0
   }
 }

@@ -95,7 +95,8 @@ export class Limiter implements LimitGate {
     }
     const scopes = this.#scopes.of(request.agentName)
     if (scopes.length === 0) return UNCOUNTED
-    if (scopes.length > 1) return this.#checkFrom(0, request, scopes, new Receipt())
+    if (scopes.length > 1)
+      return this.#checkFrom(0, request, scopes, new Receipt(request.startedAt ?? this.#clock.now()))
     const scope = scopes[0]!
     const cost = costOf(scope, request)
     if (cost <= 0) return UNCOUNTED
@@ -105,13 +106,17 @@ export class Limiter implements LimitGate {
 
   refund(request: LimitRequest, receipt: LimitAllowed): void {
     if (receipt === UNCOUNTED) return
+    const now = this.#clock.now()
     if (receipt instanceof Receipt) {
-      receipt.refund(request)
+      receipt.refund(request, now)
       return
     }
     /* More than one: a reload came in between, and what was taken then is not known any more. */
     const scopes = this.#scopes.of(request.agentName)
-    if (scopes.length === 1) this.#cached(scopes[0]!, request)?.bucket.refund(costOf(scopes[0]!, request))
+    if (scopes.length !== 1) return
+    /* Who does not say when it was taken gets back what no refill can have replaced. */
+    const takenAt = request.startedAt ?? Number.NEGATIVE_INFINITY
+    this.#cached(scopes[0]!, request)?.bucket.refund(costOf(scopes[0]!, request), takenAt, now)
   }
 
   /** How the limits stand for such a request; takes nothing. Of a bucket not in memory nothing is known. */
@@ -226,9 +231,10 @@ export class Limiter implements LimitGate {
       if (answer instanceof Promise)
         return answer.then(
           (late) =>
-            receipt.add(late, bucket, request) ?? this.#checkFrom(index + 1, request, scopes, receipt),
+            receipt.add(late, bucket, request, this.#clock.now()) ??
+            this.#checkFrom(index + 1, request, scopes, receipt),
         )
-      const denial = receipt.add(answer, bucket, request)
+      const denial = receipt.add(answer, bucket, request, this.#clock.now())
       if (denial !== undefined) return denial
     }
     return receipt.verdict

@@ -45,6 +45,8 @@ export interface HostTime {
 
 /** Milliseconds for which a holder that got too little makes the others hold little. */
 const CONTENTION_MS = 2000
+/** Refill that is let go of before its time although others want it, milliseconds: an answer's way back. */
+const CONTENDED_AHEAD_MS = 300
 /** A host that was off for longer than this has a wrong clock. */
 const LONGEST_REST_MS = 366 * 86_400_000
 /** Tokens; rounding of fractions. */
@@ -107,7 +109,8 @@ export function settleRow(
   const isContended = (!isMine && debt > EPSILON) || atMs - wantedMs < CONTENTION_MS
   const free = ask.burst - debt
   const offered = isContended ? Math.max(ask.least, free / 2) : ask.want
-  const granted = Math.max(0, Math.min(ask.want, offered, isContended ? free : free + ask.ahead))
+  const ahead = isContended ? Math.min(ask.ahead, (ask.rate / 1000) * CONTENDED_AHEAD_MS) : ask.ahead
+  const granted = Math.max(0, Math.min(ask.want, offered, free + ahead))
   const isShort = granted + EPSILON < ask.least
   const given = isShort && granted < 1 ? 0 : granted
   const tail = debt + given

@@ -7,6 +7,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { agentServiceDefinition } from '../../../src/wire/grpc/service.ts'
+import { type Cut, CuttingRelay } from './cutting-relay.ts'
 
 /*
  * A gRPC agent that breaks the rules: `brute-grpc grpc HOST:PORT`. The URI of an event names the fault (`fault=NAME`);
@@ -34,10 +35,20 @@ interface Asked {
   readonly uri: string
 }
 
+const relay = new CuttingRelay()
+
 function response({ id, uri }: Asked, decision: object): Message {
   const set = (name: string, value: string): object => ({ set: { name, value } })
   const request_headers = [set('x-judge', String(process.pid)), set('x-echo', uri)]
   return { response: { correlation_id: id, request_headers, ...decision } }
+}
+
+/** Answers, and the answer is cut in the middle of its DATA frame, with the whole connection. */
+function cutShort(cut: Cut): (stream: Stream, asked: Asked) => void {
+  return (stream, asked) => {
+    relay.cut(stream.getPeer(), cut)
+    stream.write(response(asked, { allow: {} }))
+  }
 }
 
 const FAULTS: Readonly<Record<string, (stream: Stream, asked: Asked) => void>> = {
@@ -56,6 +67,9 @@ const FAULTS: Readonly<Record<string, (stream: Stream, asked: Asked) => void>> =
   undecodable: (stream) => stream.write(Buffer.from('127f0a', 'hex')),
   /** The stream ends with an error while the process lives on. */
   reset: (stream) => stream.emit('error', { code: status.INTERNAL, details: 'reset' }),
+  'half-frame': cutShort('half-frame'),
+  'half-frame-reset': cutShort('half-frame-reset'),
+  'half-head': cutShort('half-head'),
 }
 
 function serve(stream: Stream): void {
@@ -88,7 +102,7 @@ server.addService(
   { ProcessStream: serve as unknown as handleBidiStreamingCall<unknown, unknown> },
 )
 createInterface({ input: process.stdin }).on('close', () => process.exit(0))
-server.bindAsync(process.argv[3]!, ServerCredentials.createInsecure(), (error, port) => {
+server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, serverPort) => {
   if (error !== null) throw error
-  console.log(`ready ${port}`)
+  void relay.listen(process.argv[3]!, serverPort).then((port) => console.log(`ready ${port}`))
 })

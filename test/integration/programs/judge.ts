@@ -7,21 +7,33 @@ import type { RunningAgent } from '../../../src/sdk/running-agent.ts'
 /*
  * A well-behaved SDK agent: `judge uds PATH [DELAY_MS]`, `judge grpc HOST:PORT [DELAY_MS]`,
  * `judge reverse ADDRESS DELAY_MS CONNECTIONS INSTANCE`. Every answer names the process and repeats the URI it judged.
- * Lines: `seen` (events so far), `hold` (answer nothing), `held` (how many), `release`, `pause`, `resume`, `close` (gracefully, then exit).
+ * Pieces of request bodies are allowed with the process as a tag. Lines: `seen` (events so far), `torn` (pieces that came
+ * without those before them), `hold` (answer nothing), `held` (how many), `release`, `pause`, `resume`, `close` (gracefully, then exit).
  */
 const [kind, address = '', delay = '0', connections = '1', instance = 'judge'] = process.argv.slice(2)
 const delayMs = Number(delay)
 let seen = 0
+let torn = 0
 let held: (() => void)[] | undefined
 
-const agent: Agent = {
+async function dwell(): Promise<void> {
+  seen++
+  if (held !== undefined) await new Promise<void>((resolve) => held!.push(resolve))
+  if (delayMs > 0) await sleep(delayMs)
+}
+
+const agent: Agent<{ pieces: number }> = {
   name: 'judge',
   onRequestHeaders: async ({ uri }) => {
-    seen++
-    if (held !== undefined) await new Promise<void>((resolve) => held!.push(resolve))
-    if (delayMs > 0) await sleep(delayMs)
+    await dwell()
     if (uri.startsWith('/forbidden')) return block(403)
     return allow().setRequestHeader('x-judge', String(process.pid)).setRequestHeader('x-echo', uri)
+  },
+  onRequestBody: async ({ chunkIndex }, { state }) => {
+    if (chunkIndex !== (state.pieces ?? 0)) torn++
+    state.pieces = chunkIndex + 1
+    await dwell()
+    return allow().addTag(String(process.pid))
   },
 }
 
@@ -53,6 +65,7 @@ async function start(): Promise<RunningAgent> {
 const running = await start()
 const commands: Readonly<Record<string, () => unknown>> = {
   seen: () => console.log(`seen ${seen}`),
+  torn: () => console.log(`torn ${torn}`),
   hold: () => {
     held ??= []
     console.log('hold')
