@@ -83,10 +83,11 @@ export function systemOperations(
     },
     async ban({ agent, reason, author, durationMs }) {
       agents.entry(agent)
-      return banView(await bans.ban({ agent, reason, author, durationMs }))
+      return banView({ ...(await bans.ban({ agent, reason, author, durationMs })), isWritten: true })
     },
     async unban({ agent, reason, author }) {
-      await bans.unban(agent, reason, author)
+      const { wasBanned } = await bans.unban(agent, reason, author)
+      return { agent, wasBanned }
     },
     ...sessionOperations(system),
     ...pushOperations(system),
@@ -99,17 +100,18 @@ export function systemOperations(
 }
 
 function banChangeView({ action, ...ban }: BanRecord): BanChangeView {
-  const { since, ...view } = banView(ban)
+  const { since, isWritten, ...view } = banView({ ...ban, isWritten: true })
   return { ...view, action, at: since }
 }
 
-function banView(ban: Pick<Ban, 'agent' | 'reason' | 'author' | 'atWallMs' | 'untilWallMs'>): BanView {
-  const { agent, reason, author, atWallMs, untilWallMs } = ban
+function banView(ban: Omit<Ban, 'remainingMs'>): BanView {
+  const { agent, reason, author, atWallMs, untilWallMs, isWritten } = ban
   return {
     agent,
     reason,
     author,
     since: new Date(atWallMs).toISOString(),
     until: untilWallMs === undefined ? undefined : new Date(untilWallMs).toISOString(),
+    isWritten,
   }
 }
