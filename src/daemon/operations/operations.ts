@@ -99,19 +99,19 @@ export function systemOperations(
   }
 }
 
-function banChangeView({ action, ...ban }: BanRecord): BanChangeView {
-  const { since, isWritten, ...view } = banView({ ...ban, isWritten: true })
-  return { ...view, action, at: since }
+function banChangeView({ agent, action, reason, author, atWallMs, untilWallMs }: BanRecord): BanChangeView {
+  return { agent, action, reason, author, at: isoTime(atWallMs), until: untilText(untilWallMs) }
 }
 
 function banView(ban: Omit<Ban, 'remainingMs'>): BanView {
   const { agent, reason, author, atWallMs, untilWallMs, isWritten } = ban
-  return {
-    agent,
-    reason,
-    author,
-    since: new Date(atWallMs).toISOString(),
-    until: untilWallMs === undefined ? undefined : new Date(untilWallMs).toISOString(),
-    isWritten,
-  }
+  return { agent, reason, author, since: isoTime(atWallMs), until: untilText(untilWallMs), isWritten }
+}
+
+function isoTime(wallMs: number): string {
+  return new Date(wallMs).toISOString()
+}
+
+function untilText(wallMs: number | undefined): string | undefined {
+  return wallMs === undefined ? undefined : isoTime(wallMs)
 }
