@@ -96,7 +96,7 @@ export interface Operations {
   drain(agent: string): void
   /** Puts a drained agent back. @throws WeirError NOT_FOUND */
   undrain(agent: string): void
-  /** Reads the configuration file again. @throws WeirError INVALID_ARGUMENT, CONFLICT: the old one stays in force */
+  /** Reads the configuration file again; waits briefly for agents to take theirs. @throws WeirError INVALID_ARGUMENT, CONFLICT: the old one stays in force */
   reload(): Promise<ReloadView>
   readonly metrics: { readonly contentType: string; render(): Promise<string> }
   /** Notes a change that an operator made. */

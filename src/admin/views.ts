@@ -11,7 +11,7 @@ export interface StatusView {
   /** What measured load allows at agents; absent while it limits nothing. */
   readonly load: LoadView | undefined
   readonly agents: { readonly total: number; readonly ready: number }
-  /** Agents that are not ready, at most 100. */
+  /** Agents that are not ready or have not taken their configuration, at most 100. */
   readonly troubles: readonly Trouble[]
   readonly routes: number
   readonly listeners: readonly ListenerView[]
@@ -21,6 +21,7 @@ export interface StatusView {
 export interface Trouble {
   readonly agent: string
   readonly state: AgentState
+  /** Of an agent that is ready: what is wrong with its configuration. */
   readonly reason: string
 }
 
@@ -52,12 +53,27 @@ export interface ConfigStateView {
   readonly pendingRestart: readonly string[]
 }
 
-/** What a reload brought. */
-export interface ReloadView {
+/** What came into force with a reload. */
+export interface AppliedView {
   readonly file: string
   readonly loadedAt: string
   /** Options whose new values take effect at the next start only. */
   readonly pendingRestart: readonly string[]
+}
+
+/** What a reload brought. */
+export interface ReloadView extends AppliedView {
+  /** Agents that go on with an older configuration of theirs; those that are still to answer after 2 s included. */
+  readonly untaken: readonly UntakenView[]
+}
+
+/** An agent that has not taken its configuration. */
+export interface UntakenView {
+  readonly agent: string
+  /** `refused`: it said no or never answered; `pending`: not settled yet; `untold`: at its next connection only. */
+  readonly state: 'refused' | 'pending' | 'untold'
+  /** Its own words where it gave some. */
+  readonly reason: string
 }
 
 /**
@@ -82,6 +98,8 @@ export interface AgentView {
   readonly state: AgentState
   /** Why it is not ready, for people; empty when it is. */
   readonly reason: string
+  /** Why its configuration (`agents.NAME.config`) is not in force there, for people; empty when it is. */
+  readonly configTrouble: string
   readonly connections: number
   readonly availableConnections: number
   readonly wantedConnections: number

@@ -1,4 +1,4 @@
-import type { ReloadView } from '../admin/views.ts'
+import type { AppliedView } from '../admin/views.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Config } from './config/config.ts'
@@ -26,7 +26,7 @@ export class Reloader {
   readonly #started: Config
   #running: Promise<unknown> = Promise.resolve()
   /** The reload that waits for the one under way. */
-  #queued: Promise<ReloadView> | undefined
+  #queued: Promise<AppliedView> | undefined
   #isStopped = false
 
   constructor(system: WeirSystem, log: Log) {
@@ -46,7 +46,7 @@ export class Reloader {
    * Reads the file again. Calls that come while one is under way are served by one more.
    * @throws WeirError INVALID_ARGUMENT when the file has mistakes, CONFLICT when it cannot be put in force
    */
-  reloaded(reason: string): Promise<ReloadView> {
+  reloaded(reason: string): Promise<AppliedView> {
     if (this.#queued !== undefined) return this.#queued
     const next = this.#running.then(async () => {
       this.#queued = undefined
@@ -62,7 +62,7 @@ export class Reloader {
     this.#watch.close()
   }
 
-  async #reload(reason: string): Promise<ReloadView> {
+  async #reload(reason: string): Promise<AppliedView> {
     if (this.#isStopped) throw new WeirError('DRAINING', 'Weir is draining and takes no new configuration')
     const { config: old } = this.#system
     this.#watch.mark()

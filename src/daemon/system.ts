@@ -1,5 +1,5 @@
 import { listenAdmin } from '../admin/server.ts'
-import type { ConfigStateView, LoadView, ReloadView } from '../admin/views.ts'
+import type { AppliedView, ConfigStateView, LoadView } from '../admin/views.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
 import type { Probe } from '../core/probe.ts'
@@ -29,7 +29,7 @@ export interface SystemOptions {
   /** An agent asked to have the configuration read anew. */
   readonly onReloadRequested: () => void
   /** An operator asked for it and waits for the outcome. @throws WeirError INVALID_ARGUMENT, CONFLICT */
-  readonly reload: () => Promise<ReloadView>
+  readonly reload: () => Promise<AppliedView>
   /** Aborted: stop waiting for agents, the process is to end. */
   readonly ending?: AbortSignal
   readonly clock?: Clock

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PushesView, PushView } from '../../src/admin/views.ts'
+import { dialIn } from '../../src/sdk/dial-in.ts'
 import { Place } from '../daemon/harness.ts'
+import { eventually } from '../support/eventually.ts'
 import { commandsOf, parsed } from './support.ts'
 
 test('a push reaches every connection of the agents that can be told, and others are named', async (t) => {
@@ -65,10 +67,52 @@ test('a refused push exits 1 and keeps the words of the agent', async (t) => {
   const weir = commandsOf(place)
   isAgreeable = false
   await place.configure(agents(3), 'waf')
-  assert.equal((await weir('reload')).code, 0)
+  const reloaded = await weir('reload')
+  assert.equal(reloaded.code, 1, reloaded.text)
+  assert.match(
+    reloaded.text,
+    /is in force\nagent waf goes on with its old configuration, the new one is refused: .*level 3 is out of range/,
+  )
+  const trouble = /waf +ready.*its configuration is refused: .*level 3 is out of range/
+  assert.match(
+    (await weir('status')).text,
+    /1 of 1 ready\n +waf ready: its configuration is refused: .*out of range/,
+  )
+  assert.match((await weir('agents')).text, trouble)
+  assert.match((await weir('agents', 'waf')).text, /\nconfig +refused: .*level 3 is out of range/)
   const refused = await weir('push', 'waf')
   assert.equal(refused.code, 1, refused.text)
   assert.match(refused.text, /\nwaf +push-\d+ +\S+ +\S+ +refused +1 refused +.*level 3 is out of range/)
   assert.match((await weir('pushes', 'waf', '--limit', '1')).text, /refused +1 refused +.*out of range/)
   assert.equal((await weir('push', 'waf', '--no-wait')).code, 0)
+
+  isAgreeable = true
+  await place.configure(agents(4), 'waf')
+  const taken = await weir('reload')
+  assert.equal(taken.code, 0, taken.text)
+  assert.doesNotMatch(taken.text, /goes on with/)
+  assert.doesNotMatch((await weir('agents', 'waf')).text, /\nconfig /)
+})
+
+test('an agent that dials in and refuses its configuration is not said to have stayed away', async (t) => {
+  const place = await Place.make(t)
+  await place.configure('{ pii: { reverse: { allowAnonymous: true }, config: { level: 3 } } }', 'pii')
+  await place.serve()
+  const agent = dialIn(
+    `unix:${place.socket('agents')}`,
+    {
+      name: 'pii',
+      onConfigure: () => {
+        throw new Error('level 3 is out of range')
+      },
+    },
+    { probe: {} },
+  )
+  t.after(() => agent.close({ timeoutMs: 0 }))
+  const weir = commandsOf(place)
+  await eventually('the refusal is shown', async () =>
+    /dialed in and did not take its configuration: .*level 3 is out of range/.test(
+      (await weir('agents', 'pii')).text,
+    ),
+  )
 })

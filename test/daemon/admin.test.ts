@@ -14,6 +14,7 @@ const WAF: AgentView = {
   endpoint: 'unix:/run/waf.sock',
   state: 'ready',
   reason: '',
+  configTrouble: '',
   connections: 4,
   availableConnections: 4,
   wantedConnections: 4,
@@ -76,7 +77,7 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
     clearSessions: async () => 0,
     pushes: () => [],
     push: () => ({ pushes: [], skipped: [] }),
-    reload: async () => ({ file: 'weir.yaml', loadedAt: '', pendingRestart: [] }),
+    reload: async () => ({ file: 'weir.yaml', loadedAt: '', pendingRestart: [], untaken: [] }),
     bans: () => bans,
     banHistory: async () => [],
     async ban({ agent, reason, author }) {

@@ -45,7 +45,10 @@ test('the state of an agent follows from what an event would meet, the most fund
   const entryOf = (facts: Partial<PoolSnapshot>, isDrained: boolean): AgentEntry => ({
     config: loaded.config.agents[0]!,
     isDrained,
-    pool: Object.assign(Object.create(pool), { snapshot: () => ({ ...calm, ...facts }) }),
+    pool: Object.create(pool, {
+      snapshot: { value: () => ({ ...calm, ...facts }) },
+      configPushes: { value: [] },
+    }),
   })
   const cases: readonly (readonly [
     state: string,

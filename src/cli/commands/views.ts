@@ -71,12 +71,17 @@ function agentTable(agents: readonly AgentView[]): string {
     ['ON FAILURE', (agent) => agent.onFailure],
     ['ENDPOINT', (agent) => agent.endpoint],
     ['SOFTWARE', (agent) => agent.software],
-    ['REASON', (agent) => agent.reason],
+    ['REASON', (agent) => agent.reason || configText(agent)],
   ])
 }
 
 function connectionsOf(agent: AgentView): string {
   return `${agent.availableConnections}/${agent.connections}/${agent.wantedConnections}`
+}
+
+/** Empty for an agent that has its configuration. */
+function configText({ configTrouble }: AgentView): string {
+  return configTrouble === '' ? '' : `its configuration is ${configTrouble}`
 }
 
 function bypassText({ bypasses }: AgentView): string {
@@ -117,6 +122,7 @@ function agentText(agent: AgentView): string {
     ['bypassed', bypassText(agent)],
     ['sessions', String(agent.sessions)],
   ]
+  if (agent.configTrouble !== '') lines.splice(2, 0, ['config', agent.configTrouble])
   return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')
 }
 

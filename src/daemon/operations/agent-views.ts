@@ -3,6 +3,7 @@ import type { PoolSnapshot } from '../../pool/pool-snapshot.ts'
 import type { Ban } from '../../proxy/limits/ban-book.ts'
 import type { AgentNote } from '../agents/agent-notes.ts'
 import type { AgentEntry } from '../agents/agent-set.ts'
+import { type ConfigStanding, configStanding } from '../agents/config-standing.ts'
 import { formatEndpoint } from '../config/addresses.ts'
 
 /** What stands between an agent and its events, beside its pool. */
@@ -15,11 +16,13 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
   const { config, pool } = entry
   const snapshot = pool.snapshot()
   const { origin } = config
+  const configured = configStanding(entry)
   return {
     name: config.name,
     origin: origin.kind,
     endpoint: origin.kind === 'dialed' ? formatEndpoint(origin.endpoint) : 'reverse',
-    ...standing(entry, snapshot, facts),
+    ...standing(entry, snapshot, facts, configured),
+    configTrouble: configured.state === 'taken' ? '' : `${configured.state}: ${configured.words}`,
     connections: snapshot.active,
     availableConnections: snapshot.available,
     wantedConnections: snapshot.target,
@@ -61,6 +64,7 @@ function standing(
   { isDrained, config }: AgentEntry,
   snapshot: PoolSnapshot,
   { ban, note }: AgentFacts,
+  configured: ConfigStanding,
 ): { readonly state: AgentState; readonly reason: string } {
   const usable = snapshot.active - snapshot.retiring - snapshot.configuring
   if (isDrained || snapshot.state === 'draining')
@@ -74,7 +78,8 @@ function standing(
       state: 'unavailable',
       reason: 'connected, but it has not taken its configuration yet; see weir pushes',
     }
-  if (usable <= 0) return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure) }
+  if (usable <= 0)
+    return { state: 'unavailable', reason: absence(config.origin.kind, note.dialFailure, configured) }
   if (snapshot.breaker === 'open')
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
   if (snapshot.paused >= usable)
@@ -94,7 +99,13 @@ function banReason({ reason, author, untilWallMs, isWritten }: Ban): string {
   return `by ${author} ${until}${where}${reason === '' ? '' : `: ${reason}`}`
 }
 
-function absence(origin: 'dialed' | 'reverse', dialFailure: string | undefined): string {
+function absence(
+  origin: 'dialed' | 'reverse',
+  dialFailure: string | undefined,
+  configured: ConfigStanding,
+): string {
+  if (origin === 'reverse' && configured.state === 'refused')
+    return `no connection: the agent dialed in and did not take its configuration: ${configured.words}`
   if (origin === 'reverse') return 'no connection: the agent has not dialed in'
   return dialFailure === undefined ? 'no connection yet' : `no connection: ${dialFailure}`
 }

@@ -1,5 +1,5 @@
 import type { Operations } from '../../admin/operations.ts'
-import type { AgentView, BanChangeView, BanView, ReadinessCheck } from '../../admin/views.ts'
+import type { AgentView, AppliedView, BanChangeView, BanView, ReadinessCheck } from '../../admin/views.ts'
 import { VERSION } from '../../core/version.ts'
 import type { Ban } from '../../proxy/limits/ban-book.ts'
 import type { BanRecord } from '../../proxy/limits/limit-store.ts'
@@ -10,6 +10,10 @@ import { agentView, connectionViews } from './agent-views.ts'
 import { limitOperations } from './limit-operations.ts'
 import { pushOperations } from './push-operations.ts'
 import { sessionOperations } from './session-operations.ts'
+import { untakenAfter } from './untaken.ts'
+
+/** How long a reload waits for agents to take their configuration, milliseconds. */
+const TAKEN_WITHIN_MS = 2000
 
 /** Agents in trouble that the status names. */
 const MOST_TROUBLES = 100
@@ -19,7 +23,7 @@ export function systemOperations(
   system: WeirSystem,
   log: Log,
   metrics: Metrics,
-  reload: Operations['reload'],
+  reload: () => Promise<AppliedView>,
 ): Operations {
   const { agents, storage, clock, notes } = system
   const { bans } = storage.limiter
@@ -55,7 +59,8 @@ export function systemOperations(
     readiness: () => readiness(),
     status: () => {
       const views = agentViews()
-      const troubled = views.filter(({ state }) => state !== 'ready')
+      const unready = views.filter(({ state }) => state !== 'ready')
+      const troubled = views.filter(({ state, configTrouble }) => state !== 'ready' || configTrouble !== '')
       return {
         version: VERSION,
         pid: process.pid,
@@ -65,10 +70,12 @@ export function systemOperations(
         unready: ownReadiness().filter((check) => !check.isOk),
         openRequests: system.dispatcher.openRequests,
         load: system.load,
-        agents: { total: views.length, ready: views.length - troubled.length },
-        troubles: troubled
-          .slice(0, MOST_TROUBLES)
-          .map(({ name, state, reason }) => ({ agent: name, state, reason })),
+        agents: { total: views.length, ready: views.length - unready.length },
+        troubles: troubled.slice(0, MOST_TROUBLES).map(({ name, state, reason, configTrouble }) => ({
+          agent: name,
+          state,
+          reason: reason || `its configuration is ${configTrouble}`,
+        })),
         routes: system.config.routes.length,
         listeners: system.listeners.views,
         config: system.configState,
@@ -93,7 +100,10 @@ export function systemOperations(
     ...pushOperations(system),
     drain: (agent) => agents.drain(agent),
     undrain: (agent) => system.undrain(agent),
-    reload,
+    async reload() {
+      const view = await reload()
+      return { ...view, untaken: await untakenAfter(TAKEN_WITHIN_MS, entries(), clock) }
+    },
     metrics,
     audit: (action, facts) => log.audit(action, facts),
   }

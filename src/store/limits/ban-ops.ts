@@ -35,6 +35,14 @@ export interface BanOps {
   >
 }
 
+/** Changes kept for `banHistory`; a ban in force is kept whatever its age. */
+const HISTORY_ROWS = 10_000
+/** Wall time for which they are kept, and for which a timed ban that ended is: clocks of hosts differ, but not so far. */
+const HISTORY_MS = 366 * 86_400_000
+const ENDED_MS = 86_400_000
+/** Rows looked at with each change, going round: more than a change adds. */
+const SWEEP = 20
+
 export function banOps(database: Database): BanOps {
   const append = database.prepare(
     'INSERT INTO ban_change (agent, action, reason, author, at_wall_ms, until_wall_ms) VALUES (?, ?, ?, ?, ?, ?)',
@@ -54,6 +62,38 @@ export function banOps(database: Database): BanOps {
     `SELECT ${COLUMNS} FROM ban_change WHERE agent = ? ORDER BY revision DESC LIMIT ?`,
   )
 
+  const endedAfter = database.prepare<[string, number], { agent: string; untilWallMs: number | null }>(
+    `SELECT ban.agent, until_wall_ms AS untilWallMs FROM ban JOIN ban_change USING (revision)
+      WHERE ban.agent > ? ORDER BY ban.agent LIMIT ?`,
+  )
+  const oldAfter = database.prepare<
+    [number, number],
+    { revision: number; atWallMs: number; isInForce: number }
+  >(
+    `SELECT revision, at_wall_ms AS atWallMs,
+        EXISTS (SELECT 1 FROM ban WHERE ban.agent = change.agent AND ban.revision = change.revision) AS isInForce
+      FROM ban_change AS change WHERE revision > ? ORDER BY revision LIMIT ?`,
+  )
+  const forget = database.prepare('DELETE FROM ban_change WHERE revision = ?')
+  let sweptAgent = ''
+  let sweptRevision = 0
+
+  /** Looks at some rows after those of the last time, so that no change ever takes long. */
+  function sweep(newest: number, wallMs: number): void {
+    const bans = endedAfter.all(sweptAgent, SWEEP)
+    for (const { agent, untilWallMs } of bans)
+      if (untilWallMs !== null && untilWallMs < wallMs - ENDED_MS) lift.run(agent)
+    sweptAgent = bans.length < SWEEP ? '' : bans.at(-1)!.agent
+    const changes = oldAfter.all(sweptRevision, SWEEP)
+    let isRecent = changes.length < SWEEP
+    for (const { revision, atWallMs, isInForce } of changes) {
+      if (isInForce === 1) continue
+      if (revision <= newest - HISTORY_ROWS || atWallMs < wallMs - HISTORY_MS) forget.run(revision)
+      else isRecent = true
+    }
+    sweptRevision = isRecent ? 0 : changes.at(-1)!.revision
+  }
+
   return {
     changeBan: {
       kind: 'durable',
@@ -65,6 +105,7 @@ export function banOps(database: Database): BanOps {
         const revision = Number(lastInsertRowid)
         if (action === 'ban') set.run(agent, revision)
         else lift.run(agent)
+        sweep(revision, atWallMs)
         return { ...change, revision }
       },
     },
