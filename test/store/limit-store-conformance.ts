@@ -264,6 +264,20 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
       )
     })
 
+    it('writes nothing if the agent has a newer change than the caller knows, and tells that change', async (test) => {
+      const store = await open(test)
+      const first = await store.changeBan(change('a', 'ban'), 0)
+      await store.changeBan(change('b', 'ban'))
+      const second = await store.changeBan(change('a', 'ban', { reason: 'again' }), first.revision)
+      const lift = await store.changeBan(change('a', 'unban'))
+      assert.deepEqual(await store.changeBan(change('a', 'ban'), second.revision), lift)
+      assert.deepEqual(
+        (await store.banHistory('a', 10)).map(({ action, reason }) => `${action} ${reason}`),
+        [lift, second, first].map(({ action, reason }) => `${action} ${reason}`),
+      )
+      assert.equal((await store.bansSince(0)).length, 1)
+    })
+
     it('tells every change after a revision, in order, and nothing before', async (test) => {
       const store = await open(test)
       const first = await store.changeBan(change('a', 'ban'))

@@ -10,6 +10,11 @@ export interface BanChangeRow {
   readonly untilWallMs: number | undefined
 }
 
+export interface BanOrderRow extends BanChangeRow {
+  /** Nothing is written if the agent has a newer change than this revision; that one is the answer. */
+  readonly newestKnown?: number | undefined
+}
+
 export interface BanRow extends BanChangeRow {
   readonly revision: number
 }
@@ -22,7 +27,7 @@ const COLUMNS =
   'revision, agent, action, reason, author, at_wall_ms AS atWallMs, until_wall_ms AS untilWallMs'
 
 export interface BanOps {
-  readonly changeBan: StoreOp<BanChangeRow, BanRow>
+  readonly changeBan: StoreOp<BanOrderRow, BanRow>
   readonly bansSince: StoreOp<number, readonly BanRow[]>
   readonly banHistory: StoreOp<
     { readonly agent: string | undefined; readonly limit: number },
@@ -92,8 +97,10 @@ export function banOps(database: Database): BanOps {
   return {
     changeBan: {
       kind: 'durable',
-      run(change) {
+      run({ newestKnown, ...change }) {
         const { agent, action, reason, author, atWallMs, untilWallMs } = change
+        const newer = newestKnown === undefined ? undefined : newestOf.get(agent, 1)
+        if (newer !== undefined && newer.revision > newestKnown!) return toBan(newer)
         const { lastInsertRowid } = append.run(agent, action, reason, author, atWallMs, untilWallMs ?? null)
         const revision = Number(lastInsertRowid)
         if (action === 'ban') set.run(agent, revision)
