@@ -140,6 +140,8 @@ export interface AgentView {
   readonly sessions: number
   /** How often it was passed over, or its failure let pass, by reason. */
   readonly bypasses: Readonly<Record<string, number>>
+  /** Events that were refused because it gave no usable answer, was limited or banned, by error code. */
+  readonly denials: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {

@@ -40,6 +40,8 @@ export interface AgentCallFacts {
   readonly transport: string
   /** `allow`, `block`, ... or the error code. */
   readonly outcome: string
+  /** It failed, and the request was refused for it: neither let pass nor given up by its client. */
+  readonly isDenied: boolean
   readonly durationMs: number
   readonly queueMs: number
   readonly correlationId: string

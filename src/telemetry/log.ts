@@ -1,6 +1,8 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { type Clock, systemClock } from '../core/clock.ts'
 import type { Probe, RequestFacts } from '../core/probe.ts'
 import { type Random, systemRandom } from '../core/random.ts'
+import { DialFailures } from './dial-failures.ts'
 import { logDestination } from './log-destination.ts'
 
 export interface LogOptions {
@@ -10,6 +12,7 @@ export interface LogOptions {
   /** Where lines go. Default standard output, written without blocking. */
   readonly stream?: DestinationStream
   readonly random?: Random
+  readonly clock?: Clock
 }
 
 /** Log lines: JSON, one per fact, level and sampling changeable while running. */
@@ -44,7 +47,7 @@ export function createLog(options: LogOptions): Log {
   let { sampleAllows } = options
 
   return {
-    probe: logProbe(logger, () => sampleAllows, random),
+    probe: logProbe(logger, () => sampleAllows, random, new DialFailures(options.clock ?? systemClock)),
     audit: (action, facts) => logger.info({ event: 'audit', action, ...facts }, `operator: ${action}`),
     reconfigure: (next) => {
       logger.level = next.level
@@ -54,7 +57,7 @@ export function createLog(options: LogOptions): Log {
   }
 }
 
-function logProbe(logger: Logger, sampleAllows: () => number, random: Random): Probe {
+function logProbe(logger: Logger, sampleAllows: () => number, random: Random, dials: DialFailures): Probe {
   return {
     requestDone(facts) {
       if (!logger.isLevelEnabled('info')) return
@@ -66,14 +69,17 @@ function logProbe(logger: Logger, sampleAllows: () => number, random: Random): P
       if (logger.isLevelEnabled('debug')) logger.debug({ event: 'agent-call', ...call }, 'agent call')
     },
     connectionOpened(agent, connection, transport, peer) {
+      dials.reached(agent)
       logger.info({ event: 'connection-opened', agent, connection, transport, peer }, `${agent} is connected`)
     },
     connectionClosed(agent, connection, reason) {
       logger.info({ event: 'connection-closed', agent, connection, reason }, `${agent} lost a connection`)
     },
     dialFailed(agent, endpoint, reason, retryInMs) {
-      logger.warn(
-        { event: 'dial-failed', agent, endpoint, reason, retryInMs: Math.round(retryInMs) },
+      const failures = dials.heard(agent, reason)
+      /* Each attempt by itself is for who looks closely. */
+      logger[failures === 0 ? 'debug' : 'warn'](
+        { event: 'dial-failed', agent, endpoint, reason, failures, retryInMs: Math.round(retryInMs) },
         `cannot reach ${agent} at ${endpoint}`,
       )
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConnectionView } from '../../src/admin/views.ts'
+import type { AgentView, ConnectionView } from '../../src/admin/views.ts'
 import { Place } from '../daemon/harness.ts'
 import { commandsOf, parsed } from './support.ts'
 
@@ -22,4 +22,19 @@ test('connections show their use, failures and share, and no latency before the 
   )
   assert.ok(one!.weight > 0 && one!.limit >= 1 && one!.latencyMs > 0, JSON.stringify(one))
   assert.match((await weir('connections')).text, / +3 +0 +0 +1\.00 +\d+\.\d\d ms/)
+})
+
+test('an agent shows the requests that were refused because of it, and not those that went on without it', async (t) => {
+  const place = await Place.make(t)
+  await place.configure('{ waf: { endpoint: "unix:./waf.sock" } }', 'waf')
+  const daemon = await place.serve()
+  const weir = commandsOf(place)
+  assert.match((await weir('agents', 'waf')).text, /\ndenied +never\n/)
+  for (let n = 0; n < 3; n++) assert.equal((await daemon.get('/')).status, 503)
+  assert.match((await weir('agents', 'waf')).text, /\ndenied +3 UNAVAILABLE\n/)
+  await place.configure('{ waf: { endpoint: "unix:./waf.sock", onFailure: open } }', 'waf')
+  assert.equal((await weir('reload')).code, 0)
+  assert.equal((await daemon.get('/')).status, 200)
+  const [view] = parsed<AgentView[]>(await weir('agents', '--json'))
+  assert.deepEqual([view?.denials, view?.bypasses], [{ UNAVAILABLE: 3 }, { unavailable: 1 }])
 })

@@ -43,6 +43,7 @@ const WAF: AgentView = {
   bodyBytesInFlight: 0,
   sessions: 0,
   bypasses: {},
+  denials: {},
 }
 const CHANGE = { 'x-weir-admin': '1' }
 

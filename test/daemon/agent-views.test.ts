@@ -13,7 +13,7 @@ import type { PoolSnapshot } from '../../src/pool/pool-snapshot.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 
-const NOTE = { dialFailure: undefined, bypasses: {} }
+const NOTE = { dialFailure: undefined, denials: {} }
 
 test('the state of an agent follows from what an event would meet, the most fundamental first', async (t) => {
   const file = join(await temporaryFolder(t), 'weir.yaml')

@@ -42,6 +42,7 @@ test('with default settings an agent that restarts is used again within two seco
 listen: { http: 127.0.0.1:0, admin: unix:./admin.sock }
 agents: { quiet: { endpoint: "unix:${path}" }, asked: { endpoint: "grpc://${address}" } }
 routes: [${route('quiet')}, ${route('asked')}]
+log: { level: debug }
 `,
   )
   const daemon = await place.serve()

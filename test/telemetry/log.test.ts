@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RequestFacts } from '../../src/core/probe.ts'
+import { DialFailures } from '../../src/telemetry/dial-failures.ts'
 import { createLog, type LogOptions } from '../../src/telemetry/log.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 
 interface Line {
   readonly level: string
@@ -9,6 +11,8 @@ interface Line {
   readonly decidedBy?: string
   readonly status?: number
   readonly durationMs?: number
+  readonly reason?: string
+  readonly failures?: number
 }
 
 function logLines(options: Partial<LogOptions> = {}): {
@@ -86,4 +90,33 @@ test('level and sampling change while running', () => {
   log.reconfigure({ level: 'info', sampleAllows: 1 })
   log.probe.requestDone?.(facts())
   assert.equal(lines().length, 1)
+})
+
+test('a failed dial is told once per agent and reason, then once a minute with its count', () => {
+  const clock = new FakeClock()
+  const { log, lines } = logLines({ clock })
+  const fail = (agent: string, reason: string): void =>
+    log.probe.dialFailed?.(agent, 'unix:/a.sock', reason, 100)
+  const told = (): string[] =>
+    lines().flatMap(({ reason, failures }) => (reason === undefined ? [] : [`${reason} ${failures}`]))
+  for (let n = 0; n < 40; n++) fail('waf', n % 2 === 0 ? 'nobody listens' : 'no file')
+  fail('pii', 'nobody listens')
+  assert.deepEqual(told(), ['nobody listens 1', 'no file 1', 'nobody listens 1'])
+  clock.advance(59_999)
+  fail('waf', 'nobody listens')
+  assert.equal(told().length, 3)
+  clock.advance(1)
+  fail('waf', 'nobody listens')
+  fail('waf', 'nobody listens')
+  assert.deepEqual(told().slice(3), ['nobody listens 21'])
+  log.probe.connectionOpened?.('waf', 1, 'uds', '/a.sock')
+  fail('waf', 'nobody listens')
+  assert.deepEqual(told().slice(4), ['nobody listens 1'], 'after a success it is news again')
+})
+
+test('reasons that are new each time do not grow a table without end', () => {
+  const dials = new DialFailures(new FakeClock())
+  for (let n = 0; n < 1000; n++) assert.equal(dials.heard('waf', `attempt ${n}`), 1)
+  assert.equal(dials.heard('waf', 'attempt 999'), 0)
+  assert.equal(dials.heard('waf', 'attempt 0'), 1, 'the oldest was forgotten')
 })

@@ -33,6 +33,7 @@ const CALL = {
   phase: 'request-headers',
   transport: 'uds',
   outcome: 'allow',
+  isDenied: false,
   durationMs: 3,
   queueMs: 0,
   correlationId: 'abcdefgh-000',

@@ -42,6 +42,7 @@ const CALL = {
   phase: 'request-headers',
   transport: 'grpc',
   outcome: 'allow',
+  isDenied: false,
   durationMs: 20,
   queueMs: 1,
   correlationId: 'abcdefgh-000',

@@ -93,8 +93,9 @@ function configText({ configTrouble }: AgentView): string {
   return configTrouble === '' ? '' : `its configuration is ${configTrouble}`
 }
 
-function bypassText({ bypasses }: AgentView): string {
-  const reasons = Object.entries(bypasses).sort(([, one], [, other]) => other - one)
+/** `3 UNAVAILABLE, 1 TIMEOUT`. */
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const reasons = Object.entries(counts).sort(([, one], [, other]) => other - one)
   return reasons.length === 0 ? 'never' : reasons.map(([reason, count]) => `${count} ${reason}`).join(', ')
 }
 
@@ -128,7 +129,8 @@ function agentText(agent: AgentView): string {
     ],
     ['breaker', breakerText(agent)],
     ['on failure', agent.onFailure],
-    ['bypassed', bypassText(agent)],
+    ['bypassed', countsText(agent.bypasses)],
+    ['denied', countsText(agent.denials)],
     ['sessions', String(agent.sessions)],
   ]
   if (agent.configTrouble !== '') lines.splice(2, 0, ['config', agent.configTrouble])

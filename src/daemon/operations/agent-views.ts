@@ -50,6 +50,7 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     queueMsTotal: snapshot.queueMsTotal,
     bodyBytesInFlight: snapshot.bodyBytesInFlight,
     sessions: snapshot.sessions,
+    denials: { ...facts.note.denials },
     bypasses: Object.fromEntries(Object.entries(snapshot.bypasses).filter(([, count]) => count > 0)),
   }
 }

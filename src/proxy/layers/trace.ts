@@ -17,6 +17,7 @@ export function traceLayer(probe: Probe, clock: Clock): Layer {
         phase,
         transport: call.connection?.connection.transport ?? 'none',
         outcome: call.reply?.decision.kind ?? call.error?.code ?? 'INTERNAL',
+        isDenied: isDenied(call),
         durationMs: endedAt - call.startedAt,
         queueMs: (call.leasedAt === 0 ? endedAt : call.leasedAt) - call.startedAt,
         correlationId: call.correlationId,
@@ -24,4 +25,10 @@ export function traceLayer(probe: Probe, clock: Clock): Layer {
       })
     },
   }
+}
+
+/** Nobody waits for the answer to a request's end, nor for one that was cancelled. */
+function isDenied({ reply, error, bypass, event }: AgentCall): boolean {
+  if (reply !== null || bypass !== null) return false
+  return event.kind !== 'request-complete' && error?.code !== 'CANCELLED'
 }
