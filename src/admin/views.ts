@@ -149,9 +149,21 @@ export interface ConnectionView {
   readonly peer: string
   readonly state: string
   readonly inFlight: number
+  /** Events at once that it may have. */
+  readonly limit: number
   /** Moving average of replies; 0 before the first. */
   readonly latencyMs: number
   readonly ageMs: number
+  /** Events it was used for, those that failed, and those of them without an answer in time. */
+  readonly events: number
+  readonly errors: number
+  readonly timeouts: number
+  /** Share of good outcomes among recent ones, 0 to 1. */
+  readonly score: number
+  /** Its share of traffic among its siblings: below 1 while it is new, after failures, or as the agent asked. */
+  readonly weight: number
+  /** Bytes of bodies sent and not answered. */
+  readonly bodyBytesInFlight: number
 }
 
 export interface LimitView {

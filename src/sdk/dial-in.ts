@@ -21,7 +21,7 @@ export interface DialInOptions extends AgentOptions {
   readonly tls?: TlsClientOptions | undefined
   /** Encodings to offer. Default both; a proxy that is not Weir answers JSON. */
   readonly encodings?: readonly Encoding[] | undefined
-  /** Pauses between attempts. Default 100 ms, doubled up to 30 s, with jitter, without end. */
+  /** Pauses between attempts. Default 100 ms, doubled up to 2 s, with jitter, without end. */
   readonly backoff?: BackoffOptions | undefined
   /** Milliseconds for one dial with its registration. Default 10,000. */
   readonly dialTimeoutMs?: number | undefined
@@ -35,6 +35,8 @@ export interface DialInOptions extends AgentOptions {
 }
 
 const MAX_CONNECTIONS = 64
+/** As Weir itself dials agents again: a proxy that is back has its agents back within this time. */
+const LONGEST_PAUSE_MS = 2000
 /** The longest delay that a timer takes. */
 const FOREVER_MS = 0x7fffffff
 
@@ -69,7 +71,7 @@ export function dialIn<S extends object = Record<string, unknown>>(
       new DialKeeper({
         clock: end.clock,
         random: options.random ?? systemRandom,
-        backoff: options.backoff,
+        backoff: { maxMs: LONGEST_PAUSE_MS, ...options.backoff },
         onState: (state) => {
           report(state, n)
           options.onState?.(state, n)

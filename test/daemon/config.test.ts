@@ -233,6 +233,51 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
     /routes\[0\]\.upstream: http:\/\/localhost:8090 is listen\.http itself/,
   ],
   ['a duplicate key', `${MINIMAL}agents: {}\n`, /weir\.yaml:11:\d+: .*unique/i],
+  [
+    'a least above its most',
+    `${MINIMAL}overload: { minInFlight: 100, maxInFlight: 5 }\n`,
+    /overload\.minInFlight: minInFlight \(100\) is above maxInFlight \(5\)/,
+  ],
+  [
+    'a most below the least that nobody wrote',
+    `${MINIMAL}overload: { maxInFlight: 5 }\n`,
+    /overload\.maxInFlight: minInFlight \(50\) is above maxInFlight \(5\)/,
+  ],
+  [
+    'a first pause between dials above the longest',
+    MINIMAL.replace('    endpoint', '    reconnect: { initialMs: 5000 }\n    endpoint'),
+    /agents\.waf\.reconnect\.initialMs: reconnect\.initialMs \(5000\) is above reconnect\.maxMs \(2000\)/,
+  ],
+  [
+    'a first pause of a breaker above the longest',
+    MINIMAL.replace('    endpoint', '    breaker: { openMs: 9, maxOpenMs: 8 }\n    endpoint'),
+    /agents\.waf\.breaker\.openMs: breaker\.openMs \(9\) is above breaker\.maxOpenMs \(8\)/,
+  ],
+  [
+    'a hedge after the end',
+    MINIMAL.replace('    endpoint', '    hedgeAfterMs: 300\n    timeoutMs: 300\n    endpoint'),
+    /agents\.waf\.hedgeAfterMs: hedgeAfterMs \(300\) is no less than timeoutMs \(300\)/,
+  ],
+  [
+    'a wait beyond the end',
+    MINIMAL.replace('    endpoint', '    onPause: wait\n    flowWaitMs: 1001\n    endpoint'),
+    /agents\.waf\.flowWaitMs: flowWaitMs \(1001\) is above timeoutMs \(1000\)/,
+  ],
+  [
+    'a preset hedge after the preset end',
+    `${MINIMAL}defaults: { hedgeAfterMs: 30, timeoutMs: 20 }\n`,
+    /defaults\.hedgeAfterMs: hedgeAfterMs \(30\) is above timeoutMs \(20\)/,
+  ],
+  [
+    'a duplicate key inside an agent',
+    MINIMAL.replace('    endpoint', '    endpoint: grpc://127.0.0.1:1\n    endpoint'),
+    /weir\.yaml:7:\d+: agents\.waf\.endpoint: is given twice/,
+  ],
+  [
+    'an endpoint of an unknown scheme',
+    MINIMAL.replace('grpc://', 'ftp://'),
+    /agents\.waf\.endpoint: expected grpc:.*http:\/\/.*https:\/\//,
+  ],
   ['text that is not YAML', 'listen: [', /weir\.yaml:1:\d+: /],
   ['an empty file', '', /listen: expected a mapping/],
 ]

@@ -14,6 +14,7 @@ import type { RegistrationRequest } from '../../src/wire/codec.ts'
 import { certificates } from '../conformance/support/certificates.ts'
 import { ask } from '../support/asking.ts'
 import { eventually } from '../support/eventually.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { requestHeaders } from '../support/sample-events.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 
@@ -118,6 +119,19 @@ test('an agent that starts before its proxy connects when the proxy comes up', a
   const { listener, live } = await proxy(address)
   t.after(() => listener.close())
   await eventually('it is connected', () => live().length === 1)
+})
+
+test('an agent left to its defaults pauses two seconds at most, however long its proxy is away', async (t) => {
+  const address = `unix:${join(await temporaryFolder(t), 'p.sock')}`
+  const clock = new FakeClock()
+  const { states } = dial(t, address, { clock, random: () => 0.999, backoff: undefined })
+  const pauses = (): number[] => states.flatMap(([s]) => (s.state === 'waiting' ? [s.retryInMs] : []))
+  for (let n = 1; n <= 12; n++) {
+    await eventually(`pause ${n}`, () => pauses().length === n)
+    clock.advance(pauses().at(-1)!)
+  }
+  const longest = Math.max(...pauses())
+  assert.ok(longest > 1900 && longest <= 2000, pauses().join(' '))
 })
 
 test('a wrong token is refused, told to the author, and tried again without end', async (t) => {

@@ -51,13 +51,22 @@ export function addViewCommands(program: Command): void {
           ['TRANSPORT', (connection) => connection.transport],
           ['STATE', (connection) => connection.state],
           ['IN FLIGHT', (connection) => connection.inFlight],
-          ['LATENCY', (connection) => `${connection.latencyMs.toFixed(2)} ms`],
+          ['EVENTS', (connection) => connection.events],
+          ['ERRORS', (connection) => connection.errors],
+          ['TIMEOUTS', (connection) => connection.timeouts],
+          ['SCORE', (connection) => connection.score.toFixed(2)],
+          ['LATENCY', (connection) => latencyText(connection)],
           ['AGE', (connection) => `${Math.round(connection.ageMs / 1000)} s`],
           ['PEER', (connection) => connection.peer],
         ]),
       )
     })
   withExamples(connections, 'weir connections', 'weir connections waf --json')
+}
+
+/** 0: nothing was answered yet. */
+function latencyText({ latencyMs }: { readonly latencyMs: number }): string {
+  return latencyMs === 0 ? '-' : `${latencyMs.toFixed(2)} ms`
 }
 
 function agentTable(agents: readonly AgentView[]): string {
@@ -108,7 +117,7 @@ function agentText(agent: AgentView): string {
       'failures',
       `${agent.errors} (${agent.timeouts} timeouts, ${agent.connectionErrors} lost connections), ${Math.round(agent.errorRate * 100)} % of the last minute`,
     ],
-    ['latency', `${agent.latencyMs.toFixed(2)} ms`],
+    ['latency', latencyText(agent)],
     [
       'queue',
       `${agent.queueMs.toFixed(2)} ms, ${agent.queueMsTotal.toFixed(0)} ms in all, ${agent.overflows} refused for its length`,

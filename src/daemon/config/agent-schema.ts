@@ -251,7 +251,7 @@ export const agentSchema = section(
   {
     endpoint: parsed(
       parseAgentEndpoint,
-      'grpc://host:port, grpcs://host:port, unix:path or v1:unix:path',
+      'grpc://host:port, grpcs://host:port, unix:path, v1:unix:path, or http:// and https:// for gRPC too',
       'grpc://127.0.0.1:50061',
       'Where the agent is dialed.',
     ).optional(),

@@ -11,6 +11,7 @@ import {
   MAX_SOCKET_PATH_BYTES,
 } from './addresses.ts'
 import { checkAgent, checkLimits } from './cross-check-agent.ts'
+import { checkAgentTimes, checkOverload, checkPresetTimes } from './cross-check-times.ts'
 import type { OptionPath, Report } from './problem.ts'
 import type { ConfigInput } from './schema.ts'
 import { suggest } from './suggest.ts'
@@ -19,10 +20,15 @@ import { suggest } from './suggest.ts'
 export function crossCheck(input: ConfigInput, folder: string, report: Report): void {
   checkListeners(input, folder, report)
   checkHttp(input, report)
-  for (const [name, agent] of Object.entries(input.agents ?? {}))
+  checkOverload(input, report)
+  for (const [name, agent] of Object.entries(input.agents ?? {})) {
     checkAgent(name, agent, input, folder, report)
-  if (input.defaults !== undefined)
+    checkAgentTimes(name, agent, input.defaults ?? {}, report)
+  }
+  if (input.defaults !== undefined) {
     checkLimits(['defaults'], input.defaults, input.sessionKey !== undefined, report)
+    checkPresetTimes(input.defaults, report)
+  }
   checkRoutes(input, report)
 }
 

@@ -3,13 +3,15 @@ import {
   type Document,
   isAlias,
   isMap,
+  isPair,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
   parseDocument,
+  visit,
 } from 'yaml'
-import type { OptionPath, Problem } from './problem.ts'
+import { type OptionPath, optionName, type Problem } from './problem.ts'
 
 /** A parsed YAML file that still knows where each value stands. */
 export interface ConfigDocument {
@@ -29,7 +31,11 @@ export function parseConfigDocument(file: string, text: string): ConfigDocument 
     return { line, column: col }
   }
   if (document.errors.length > 0)
-    return document.errors.map((error) => ({ file, ...at(error.pos[0]), option: '', message: error.message }))
+    return document.errors.map(({ code, message, pos: [offset] }) => {
+      const option = code === 'DUPLICATE_KEY' ? optionAt(document, offset) : ''
+      const told = option === '' ? message : `is given twice (${message}); remove one`
+      return { file, ...at(offset), option, message: told }
+    })
   let value: unknown
   try {
     value = document.toJS()
@@ -37,6 +43,27 @@ export function parseConfigDocument(file: string, text: string): ConfigDocument 
     return [{ file, line: 1, column: 1, option: '', message: (error as Error).message }]
   }
   return { file, value, position: (path, of = 'value') => at(offsetOf(document, path, of)) }
+}
+
+/** The option whose key stands at an offset; empty when none does. */
+function optionAt(document: Document, offset: number): string {
+  let found = ''
+  visit(document, {
+    Pair(_, pair, parents) {
+      if (!isScalar(pair.key) || pair.key.range?.[0] !== offset) return undefined
+      found = optionName(keysTo([...parents, pair]))
+      return visit.BREAK
+    },
+  })
+  return found
+}
+
+/** The keys and positions that lead along nested nodes. */
+function keysTo(nodes: readonly unknown[]): OptionPath {
+  return nodes.flatMap((node, depth): (string | number)[] => {
+    if (isPair(node) && isScalar(node.key)) return [String(node.key.value)]
+    return isSeq(node) ? [node.items.indexOf(nodes[depth + 1])] : []
+  })
 }
 
 function offsetOf(document: Document, path: OptionPath, of: 'key' | 'value'): number {

@@ -122,8 +122,15 @@ export function connectionViews({ config, pool }: AgentEntry): ConnectionView[] 
     peer: connection.peer,
     state: connection.stage === 'ready' ? readyState(connection) : connection.stage,
     inFlight: connection.inFlight,
+    limit: connection.limit,
     latencyMs: connection.latencyMs,
     ageMs: connection.ageMs,
+    events: connection.requests,
+    errors: connection.errors,
+    timeouts: connection.timeouts,
+    score: connection.score,
+    weight: connection.weight,
+    bodyBytesInFlight: connection.bodyBytesInFlight,
   }))
 }
 
