@@ -59,11 +59,13 @@ describe('bans that a locked file kept from being written', () => {
     for (const hasHistory of [false, true]) {
       const path = await freshPath(test)
       const [here, there] = [await bookOn(test, path), await bookOn(test, path)]
-      if (hasHistory)
+      if (hasHistory) {
+        await there.ban({ agent: 'other', reason: '', author: 'bob' })
         for (const agent of ['waf', 'pii']) {
           await there.ban({ agent, reason: '', author: 'bob' })
           await there.unban(agent, '', 'bob')
         }
+      }
       await here.refresh()
       for (const lifter of [here, there]) {
         await banUnwritten(test, path, here)
