@@ -13,6 +13,7 @@ import type {
   SessionsView,
   SessionView,
   StatusView,
+  UnbanView,
 } from './views.ts'
 
 export interface BanRequest {
@@ -71,7 +72,7 @@ export interface Operations {
   /** Durable when resolved. @throws WeirError NOT_FOUND, STORAGE */
   ban(request: BanRequest): Promise<BanView>
   /** Durable when resolved; an agent that is not banned, or not known, is no error. @throws WeirError STORAGE */
-  unban(request: UnbanRequest): Promise<void>
+  unban(request: UnbanRequest): Promise<UnbanView>
 
   /** How many sticky sessions each agent keeps. */
   sessions(): SessionsView

@@ -288,6 +288,15 @@ export interface BanView {
   readonly since: string
   /** Absent: until it is lifted. */
   readonly until?: string | undefined
+  /** False: not on disk yet, so in force in this daemon only and lost with it; it is written once the store answers. */
+  readonly isWritten: boolean
+}
+
+/** What a lift found. */
+export interface UnbanView {
+  readonly agent: string
+  /** False: there was nothing to lift. */
+  readonly wasBanned: boolean
 }
 
 /** One line of the history of bans. */

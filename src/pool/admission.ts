@@ -15,13 +15,13 @@ import type { Slot } from './slot.ts'
  * none is ever picked that nobody watches.
  */
 export class Admission {
-  readonly #settings: PoolSettings
+  #settings: PoolSettings
   readonly #around: PoolSurroundings
-  readonly #healthSettings: HealthSettings
+  #healthSettings: HealthSettings
   readonly #group: EjectionGroup
-  readonly #terms: Terms
+  #terms: Terms
   /** Of every connection whose agent does not tell who it is; a copy each would weigh, as there may be thousands. */
-  readonly #dialedIn: Origin
+  #dialedIn: Origin
   readonly #owner: ConnectionOwner
   readonly #roster: Roster
 
@@ -30,9 +30,7 @@ export class Admission {
     this.#around = around
     this.#healthSettings = healthSettings(settings.health)
     this.#group = new EjectionGroup(settings.maxEjectedShare)
-    const { maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs } = settings
-    const never = Number.POSITIVE_INFINITY
-    this.#terms = { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
+    this.#terms = termsOf(settings)
     this.#dialedIn = { slot: undefined, incarnation: undefined, terms: this.#terms }
     this.#owner = owner
     this.#roster = roster
@@ -56,11 +54,25 @@ export class Admission {
 
   /** Takes in what an agent made; how long it stays is the agent's to say. `isHeld`: nothing goes there yet. */
   adopted(connection: Connection, incarnation: Incarnation | undefined, isHeld: boolean): LiveConnection {
-    return this.#admit(
-      connection,
-      incarnation === undefined ? this.#dialedIn : { slot: undefined, incarnation, terms: this.#terms },
-      isHeld,
-    )
+    return this.#admit(connection, this.#originOf(incarnation), isHeld)
+  }
+
+  /** Other settings for the connections that agents made, those that are here and those that will come. */
+  retune(settings: PoolSettings): void {
+    this.#settings = settings
+    this.#healthSettings = healthSettings(settings.health)
+    this.#group.maxShare = settings.maxEjectedShare
+    this.#terms = termsOf(settings)
+    this.#dialedIn = { slot: undefined, incarnation: undefined, terms: this.#terms }
+    for (const live of this.#roster.all) {
+      live.retune(this.#originOf(live.origin.incarnation))
+      live.health.retune(this.#healthSettings)
+    }
+  }
+
+  #originOf(incarnation: Incarnation | undefined): Origin {
+    if (incarnation === undefined) return this.#dialedIn
+    return { slot: undefined, incarnation, terms: this.#terms }
   }
 
   #admit(connection: Connection, origin: Origin, isHeld = false): LiveConnection {
@@ -74,4 +86,10 @@ export class Admission {
     probe.connectionOpened?.(live.agent, live.id, connection.transport, connection.peer)
     return live
   }
+}
+
+/** What is asked of a connection that an agent made: how long it stays is not ours to say. */
+function termsOf({ maxConcurrentPerConnection: maxInFlight, slowStartMs, heartbeatMs }: PoolSettings): Terms {
+  const never = Number.POSITIVE_INFINITY
+  return { maxInFlight, slowStartMs, heartbeatMs, retireAt: never, maxUses: never }
 }

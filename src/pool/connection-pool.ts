@@ -53,12 +53,9 @@ export class ConnectionPool implements ManagedPool {
   readonly agent: string
   readonly metrics: AgentMetrics
   readonly whenReady: Promise<void>
-  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
-  readonly sessions: StickySessions | undefined
   readonly #around: PoolSurroundings
-  readonly #settings: PoolSettings
-  readonly #heritage: Heritage
-  readonly #breaker: BreakerGate
+  #settings: PoolSettings
+  #heritage: Heritage
   readonly #counters: PoolCounters
   readonly #room: WaitingRoom
   readonly #keeper: Keeper | undefined
@@ -67,7 +64,7 @@ export class ConnectionPool implements ManagedPool {
   readonly #adoption: Adoption
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
-  readonly #leasing: Leasing
+  #leasing: Leasing
   /** The configuration each slot's dial under way was begun with. */
   readonly #dialledWith = new WeakMap<Slot, AgentConfig>()
   #config: AgentConfig
@@ -90,21 +87,22 @@ export class ConnectionPool implements ManagedPool {
     this.#roster = new Roster(strategyNamed(settings.strategy), random, settings.maxBurst)
     this.#heritage = heritageOf(agent, settings, around, old === undefined ? undefined : old.#heritage)
     this.metrics = this.#heritage.metrics
-    this.#breaker = this.#heritage.breaker
     this.#counters = this.#heritage.counters
-    this.sessions = this.#heritage.sessions
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
-    this.#owner = this.#connectionOwner(clock.now())
+    this.#owner = this.#connectionOwner(this, clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
-    this.#leasing = new Leasing(this.#owner, this.#roster, this.#breaker, this.sessions, () =>
-      this.#keeper?.hasten(this.#owner.now),
-    )
+    this.#leasing = this.#newLeasing()
     this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
     this.#adoption = new Adoption(this.#adoptionHost(this))
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
     this.whenReady = new Promise((resolve) => {
       this.#becomeReady = resolve
     })
+  }
+
+  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  get sessions(): StickySessions | undefined {
+    return this.#heritage.sessions
   }
 
   get visitAt(): number {
@@ -187,6 +185,26 @@ export class ConnectionPool implements ManagedPool {
     for (const live of leaving) this.#retire(live)
   }
 
+  retune(settings: PoolSettings): void {
+    if (this.#keeper !== undefined) {
+      const message = `agent ${this.agent}: we dial this agent, other settings take a new pool`
+      throw new WeirError('CONFLICT', message, { sent: false })
+    }
+    const before = this.#heritage
+    this.#settings = settings
+    this.#heritage = heritageOf(this.agent, settings, this.#around, before)
+    if (before.sessions !== this.sessions) void before.sessions?.flush()
+    if (before.breaker !== this.#breaker && !before.breaker.isClosed)
+      this.#around.probe.breakerChanged?.(this.agent, 'closed')
+    if (this.#isStarted) void this.sessions?.load()
+    this.#leasing = this.#newLeasing()
+    this.#room.capacity = settings.maxWaiters
+    this.#admission.retune(settings)
+    this.#roster.use(strategyNamed(settings.strategy), settings.maxBurst)
+    this.#visitAt = 0
+    this.#serveAll()
+  }
+
   pushConfig(config: unknown, version?: string): ConfigPush {
     this.#config = { config, version }
     const push = this.#pusher.push(this.#config, this.#roster.ready)
@@ -251,6 +269,16 @@ export class ConnectionPool implements ManagedPool {
     this.#room.refuseFree(refusalError(this.agent, 'draining'))
     await Promise.all(leaving.map((connection) => connection.retire(deadlineAt, 0)))
     await this.sessions?.flush()
+  }
+
+  get #breaker(): BreakerGate {
+    return this.#heritage.breaker
+  }
+
+  #newLeasing(): Leasing {
+    return new Leasing(this.#owner, this.#roster, this.#breaker, this.sessions, () =>
+      this.#keeper?.hasten(this.#owner.now),
+    )
   }
 
   #serveAll(): void {
@@ -362,10 +390,9 @@ export class ConnectionPool implements ManagedPool {
     }
   }
 
-  #connectionOwner(now: number): ConnectionOwner {
+  #connectionOwner(pool: ConnectionPool, now: number): ConnectionOwner {
     const { clock, probe, onReloadRequested } = this.#around
     const room = this.#room
-    const breaker = this.#breaker
     const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
       if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
     })
@@ -380,11 +407,11 @@ export class ConnectionPool implements ManagedPool {
         return room.size
       },
       get isBreakerClosed() {
-        return breaker.isClosed
+        return pool.#heritage.breaker.isClosed
       },
       onReleased: (live, outcome, elapsedMs) => {
         this.#counters.countRelease(outcome, owner.now)
-        breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
+        this.#breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
       },
       onRoom: (live) => room.serve(live),
       onEjected: (live) => {
@@ -397,10 +424,10 @@ export class ConnectionPool implements ManagedPool {
         owner.reports.health(live, report)
       },
       onFlowChanged: (change) => this.#counters.countFlow(change),
-      onPonged: () => breaker.signOfLife(owner.now),
+      onPonged: () => this.#breaker.signOfLife(owner.now),
       onStrayReply: () => {
         this.#counters.strays++
-        breaker.signOfLife(clock.now())
+        this.#breaker.signOfLife(clock.now())
         probe.strayReply?.(this.agent)
       },
     }

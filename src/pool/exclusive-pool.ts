@@ -9,6 +9,7 @@ import { ConnectionPool, type ConnectionPoolParts } from './connection-pool.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { Incarnation, ManagedPool } from './managed-pool.ts'
+import type { PoolSettings } from './pool-options.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import { refusalError } from './refusal-error.ts'
@@ -145,6 +146,11 @@ export class ExclusivePool implements ManagedPool {
 
   resize(connections: number): void {
     this.inner.resize(connections)
+  }
+
+  /** Always refused: connections of this framing are dialed. */
+  retune(settings: PoolSettings): void {
+    this.inner.retune(settings)
   }
 
   pushConfig(config: unknown, version?: string): ConfigPush {

@@ -44,14 +44,15 @@ const MIN_STAY_MS = 5000
 export class LiveConnection implements PooledConnection, Candidate, ConnectionObserver, Leaving {
   readonly id: number
   readonly connection: Connection
-  readonly origin: Origin
+  /** Changed by {@link retune} alone. */
+  origin: Origin
   readonly health: Health
   /** Clock milliseconds. */
   readonly openedAt: number
   /** Callers that wait for this connection and no other; undefined: nobody ever did. */
   bound: WaiterList | undefined
   /** Events at once, by configuration and the agent's word. >= 1. */
-  readonly limit: number
+  limit = 1
   inFlight = 0
   /** Requests whose later events will come here. */
   pins = 0
@@ -79,7 +80,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** It is among the `slow` ones of its owner. */
   #isCountedSlow = false
   #reported: HealthReport['state'] = 'healthy'
-  #isWarm: boolean
+  #isWarm = false
   #stage: Stage
   #farewell: Farewell | undefined
 
@@ -99,13 +100,19 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.health = health
     this.openedAt = owner.clock.now()
     this.aliveAt = this.openedAt
-    const { slowStartMs, maxInFlight } = origin.terms
-    this.#isWarm = slowStartMs <= 0
-    const { limits, features } = connection.capabilities
-    this.limit = connection.isExclusive
-      ? 1
-      : concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
+    this.retune(origin)
     this.#countSlow()
+  }
+
+  /** Other terms from now on. Leases above a lowered limit end as they would have. */
+  retune(origin: Origin): void {
+    this.origin = origin
+    const { slowStartMs, maxInFlight } = origin.terms
+    this.#isWarm ||= slowStartMs <= 0
+    const { isExclusive, capabilities } = this.connection
+    const { limits, features } = capabilities
+    if (!isExclusive)
+      this.limit = concurrencyLimit(maxInFlight, limits.maxConcurrency, features.concurrentRequests)
   }
 
   /** What outlives the connection and names where it leads: address or instance. Sessions prefer it. */

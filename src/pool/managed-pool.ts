@@ -3,6 +3,7 @@ import type { Connection } from '../transport/connection.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
 import type { AgentPool } from './agent-pool.ts'
 import type { ConfigPush } from './config-push.ts'
+import type { PoolSettings } from './pool-options.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
 import type { StickySessions } from './sticky-sessions.ts'
 
@@ -36,6 +37,12 @@ export interface ManagedPool extends AgentPool {
   adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined
   /** Changes the number of connections to keep. */
   resize(connections: number): void
+  /**
+   * Puts other settings in force and keeps every connection, for an agent that dials in: nobody but the agent could make
+   * another one. The number of connections is {@link resize}'s.
+   * @throws WeirError CONFLICT when we dial the agent: that takes a new pool
+   */
+  retune(settings: PoolSettings): void
   /** Tells the agent its new configuration, on every connection; later connections are made with it. */
   pushConfig(config: unknown, version?: string): ConfigPush
   /** Latest pushes, oldest first. */

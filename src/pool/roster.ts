@@ -9,9 +9,9 @@ import type { LiveConnection } from './live-connection.ts'
  * that set changes, so that picking is one synchronous call.
  */
 export class Roster {
-  readonly #strategy: Strategy
+  #strategy: Strategy
   readonly #random: Random
-  readonly #burst: Burst
+  #burst: Burst
   readonly #byId = new Map<number, LiveConnection>()
   readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
   /** In the order the picker was built with. */
@@ -24,6 +24,13 @@ export class Roster {
     this.#burst = new Burst(strategy.weighs, maxBurst)
     this.#random = random
     this.#picker = strategy.build([], random)
+  }
+
+  /** Chooses another way from now on, among the same connections. */
+  use(strategy: Strategy, maxBurst: number): void {
+    this.#strategy = strategy
+    this.#burst = new Burst(strategy.weighs, maxBurst)
+    this.publish()
   }
 
   /** Every connection that is not gone. */

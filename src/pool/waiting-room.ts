@@ -26,8 +26,9 @@ export interface WaitingRoomHost {
  * has room for, stand aside: other events need no window.
  */
 export class WaitingRoom {
+  /** Callers that may wait; who waits already stays. */
+  capacity: number
   readonly #host: WaitingRoomHost
-  readonly #capacity: number
   readonly #free = new WaiterList()
   /** Body chunks that any connection can serve but for its byte window; they came before whoever stands in the free line. */
   readonly #held = new WaiterList()
@@ -37,7 +38,7 @@ export class WaitingRoom {
 
   constructor(host: WaitingRoomHost, capacity: number) {
     this.#host = host
-    this.#capacity = capacity
+    this.capacity = capacity
   }
 
   get size(): number {
@@ -50,8 +51,8 @@ export class WaitingRoom {
   }
 
   add(waiter: LeaseWaiter): WeirError | undefined {
-    if (this.#count >= this.#capacity) {
-      const message = `agent ${this.#host.agent}: ${this.#capacity} callers wait already; raise maxWaiters or add connections`
+    if (this.#count >= this.capacity) {
+      const message = `agent ${this.#host.agent}: ${this.capacity} callers wait already; raise maxWaiters or add connections`
       return new WeirError('OVERLOADED', message, { sent: false })
     }
     const line = this.#lineOf(waiter)

@@ -45,7 +45,7 @@ test('every view and change of a running daemon is a command, as text and as JSO
   const { since, until } = JSON.parse(ban.text) as BanView
   assert.equal(Date.parse(until ?? '') - Date.parse(since), 900_000)
   assert.match((await weir('bans')).text, /\nwaf .*too eager\n$/)
-  assert.equal((await weir('unban', 'waf', '--reason', 'calmed down')).text, 'waf is not banned\n')
+  assert.equal((await weir('unban', 'waf', '--reason', 'calmed down')).text, 'ban of waf lifted\n')
   assert.equal((await weir('bans')).text, 'no bans\n')
   assert.match(
     (await weir('bans', '--history', 'waf')).text,
@@ -54,6 +54,7 @@ test('every view and change of a running daemon is a command, as text and as JSO
     ),
   )
   assert.equal((await weir('bans', '--history', 'other')).text, 'no bans so far\n')
+  assert.equal((await weir('unban', 'waf')).text, 'waf was not banned\n')
 
   assert.equal((await weir('drain', 'waf')).code, 0)
   const [drained] = JSON.parse((await weir('agents', '--json')).text) as AgentView[]

@@ -83,13 +83,15 @@ function recordOperations(parts: Partial<Operations> = {}): { operations: Operat
     banHistory: async () => [],
     async ban({ agent, reason, author }) {
       known(agent)
-      const ban = { agent, reason, author, since: '2026-01-01T00:00:00.000Z' }
+      const ban = { agent, reason, author, since: '2026-01-01T00:00:00.000Z', isWritten: true }
       bans.push(ban)
       return ban
     },
     async unban({ agent, reason, author }) {
       done.push(`unban ${agent} by ${author}: ${reason}`)
+      const wasBanned = bans.length > 0
       bans.length = 0
+      return { agent, wasBanned }
     },
     drain(agent) {
       known(agent)

@@ -40,6 +40,7 @@ test('the state of an agent follows from what an event would meet, the most fund
     atWallMs: 0,
     untilWallMs: undefined,
     remainingMs: undefined,
+    isWritten: true,
   }
   const entryOf = (facts: Partial<PoolSnapshot>, isDrained: boolean): AgentEntry => ({
     config: loaded.config.agents[0]!,

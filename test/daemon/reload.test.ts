@@ -190,3 +190,50 @@ test('a token is rotated without touching the connections of its agent, and plac
   await daemon.untilReady()
   assert.equal((await daemon.get('/')).status, 200)
 })
+
+test('an agent that dials in keeps its one connection through changes of its pool options, and no request is refused', async (t) => {
+  const place = await Place.make(t)
+  const hash = createHash('sha256').update('secret').digest('hex')
+  const agents = (more: string): string =>
+    `{ pii: { reverse: { tokenSha256s: [${hash}], maxConnections: 2 }, onFailure: closed${more} } }`
+  await place.configure(agents(''), 'pii')
+  const daemon = await place.serve()
+  let heard = 0
+  const agent = dialIn(
+    `unix:${place.socket('agents')}`,
+    {
+      name: 'pii',
+      onRequestHeaders: async () => {
+        heard++
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        return allow()
+      },
+    },
+    { token: 'secret', connections: 1, probe: {} },
+  )
+  t.after(() => agent.close())
+  await daemon.untilReady()
+  const before = await connectionIds(daemon, 'pii')
+  const load = keepAsking(daemon)
+  const changes = [
+    ', balance: p2c',
+    ', balance: ring-hash, maxConcurrentPerConnection: 2',
+    ', balance: least-in-flight, breaker: { openMs: 700 }, slowStartMs: 50',
+    ', sessions: { idleTtlMs: 60000 }, stallMs: 5000, queue: { maxWaiters: 70 }, heartbeatMs: 3000',
+  ]
+  for (const [index, change] of changes.entries()) {
+    await place.configure(agents(change), 'pii')
+    await daemon.process.said(
+      new RegExp(
+        Array(index + 1)
+          .fill('configuration reloaded')
+          .join('[^]*'),
+      ),
+    )
+    const heardBefore = heard
+    await eventually('requests go on', () => heard >= heardBefore + 20)
+  }
+  const { asked, failed } = await load.stop()
+  assert.deepEqual(failed, [], `of ${asked}`)
+  assert.deepEqual(await connectionIds(daemon, 'pii'), before)
+})

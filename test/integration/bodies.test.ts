@@ -122,11 +122,12 @@ for (const kind of ['uds', 'grpc'] as const) {
       const [cut, ...others] = uploads
       const drained = gate.pool().drain(gate.clock.now() + 2000)
       assert.equal((await gate.ask()).what, 'DRAINING')
-      for (const upload of others) {
+      const finish = async (upload: Upload): Promise<void> => {
         assert.deepEqual(await upload.pieces(3), ['allow', 'allow', 'allow'])
         assert.equal((await upload.piece(true)).what, 'allow')
         upload.close()
       }
+      await Promise.all(others.map(finish))
       assert.equal(gate.snapshot().pins, 1)
       assert.equal(gate.snapshot().active, 1, 'only the connection of the last one stays')
       await agent.ask('hold')

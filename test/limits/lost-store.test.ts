@@ -61,8 +61,8 @@ describe('limiter whose store lost what it held', () => {
     await turns()
     assert.equal(limiter.stats.store.isFailing, true)
     store.forget()
+    await turns()
     store.mode = 'steady'
-    await limiter.checkpoint()
     await limiter.drain()
     const [facts] = await store.look(['a\nevents\n'], clock.now())
     assert.equal(facts?.remaining, 3)

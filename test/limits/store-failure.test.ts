@@ -146,7 +146,7 @@ describe('limiter whose store is out of reach', () => {
         void limiter.check(request({ agent: 'b' }))
         await turns()
         clock.advance(250)
-        for (const verdict of await Promise.all(first)) assert.ok(verdict.allowed)
+        for (const verdict of first) assert.ok((await verdict).allowed)
       } else {
         store.mode = 'failing'
         assert.equal(await admitted(limiter, 30, { agent: 'a' }), 10)
@@ -169,6 +169,28 @@ describe('limiter whose store is out of reach', () => {
       assert.equal(await admitted(limiter, 30, { agent: 'a' }), 0, waiting ? 'waited' : 'took')
       assert.equal(await admitted(makeLimiter({ clock, store, rules: [rule(0, 10)] }), 30, { agent: 'a' }), 0)
     }
+  })
+
+  it('owes the store only what was not refilled since, however long the outage was', async () => {
+    const { clock, store, limiter } = setUp({ rules: [rule(10, 10)], onStoreFailure: 'memory-only' })
+    await limiter.start()
+    store.mode = 'failing'
+    let passed = 0
+    for (let second = 0; second < 60; second++) {
+      passed += await admitted(limiter, 20)
+      clock.advance(1000)
+      await turns()
+    }
+    assert.equal(passed, 600)
+    store.mode = 'steady'
+    clock.advance(1000)
+    await turns()
+    assert.equal(limiter.stats.store.isFailing, false)
+    clock.advance(1000)
+    await turns()
+    const after = await admitted(limiter, 20)
+    assert.ok(after >= 5 && after <= 10, `${after} passed`)
+    await limiter.drain()
   })
 
   it('hands out no new burst after a reload, neither before the store answers again nor afterwards', async () => {

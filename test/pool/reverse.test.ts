@@ -312,3 +312,68 @@ test('a draining pool takes nobody in', async () => {
   await pool.drain(clock.now() + 10)
   assert.equal(pool.adopt(reverse())?.code, 'DRAINING')
 })
+
+test('other settings keep the connection of an agent that dials in, what is in flight and what is bound to it', () => {
+  const { pool, clock } = reversePool(1)
+  const connection = reverse()
+  pool.adopt(connection)
+  const held = pool.lease(hints())
+  assert.ok(typeof held !== 'string')
+  held.pin()
+  const queued = new NotingWaiter()
+  pool.retune(poolSettings({ strategy: 'p2c', maxConcurrentPerConnection: 1, maxWaiters: 1 }))
+  assert.equal(pool.lease(hints()), 'full')
+  assert.equal(pool.wait(queued), undefined)
+  assert.equal(pool.wait(new NotingWaiter())?.code, 'OVERLOADED')
+  pool.retune(poolSettings({ strategy: 'ring-hash', maxConcurrentPerConnection: 3 }))
+  assert.equal(queued.leased?.id, connection.id)
+  const bound = pool.lease(hints({ pinnedTo: connection.id }))
+  assert.ok(typeof bound !== 'string' && bound.id === connection.id)
+  for (const lease of [held, bound]) lease.release('replied', 1)
+  queued.leased?.release('replied', 1)
+  held.unpin('')
+  assert.deepEqual([pool.snapshot().inFlight, pool.snapshot().active, connection.isClosed], [0, 1, false])
+  void pool.drain(clock.now() + 1000)
+  assert.equal(connection.isClosed, true)
+  assert.equal(pool.canAdopt()?.code, 'DRAINING')
+})
+
+test('sticky sessions, the breaker and the stall bound follow other settings', () => {
+  const { pool, clock } = reversePool(2)
+  const [one, other] = [reverse(), reverse()]
+  pool.adopt(one)
+  pool.adopt(other)
+  const first = pool.lease(hints({ sessionKey: 'ann' }))
+  assert.ok(typeof first !== 'string')
+  first.release('replied', 1)
+  pool.retune(poolSettings({ strategy: 'random', slowStartMs: 0, breaker: { consecutiveFailures: 1 } }))
+  assert.equal(pool.sessions?.table.size, 1)
+  pool.retune(
+    poolSettings({
+      slowStartMs: 0,
+      breaker: { consecutiveFailures: 1 },
+      sessions: { idleTtlMs: 60_000 },
+      health: { stallMs: 100 },
+    }),
+  )
+  assert.equal(pool.sessions?.table.size, 1)
+  const stalled = pool.lease(hints())
+  assert.ok(typeof stalled !== 'string')
+  clock.advance(150)
+  pool.visit(clock.now())
+  assert.equal(pool.snapshot().ejections, 1)
+  stalled.release('cancelled', 150)
+  const failing = pool.lease(hints())
+  assert.ok(typeof failing !== 'string')
+  failing.release('timeout', 1)
+  assert.equal(pool.lease(hints()), 'breaker-open')
+  pool.retune(poolSettings({ strategy: 'ring-hash', slowStartMs: 0 }))
+  assert.equal(pool.sessions, undefined)
+  assert.notEqual(typeof pool.lease(hints()), 'string')
+})
+
+test('a pool whose connections we dial takes no other settings', async () => {
+  const { pool } = await startedPool({ connections: 1 })
+  assert.throws(() => pool.retune(poolSettings()), { code: 'CONFLICT' })
+  assert.equal(pool.snapshot().active, 1)
+})

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   closeSync,
@@ -15,6 +14,7 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { BanChangeRow } from '../../src/store/limits/ban-ops.ts'
 import { Store } from '../../src/store/store.ts'
+import { makeReadOnly, smallDisk } from '../support/small-disk.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 import { holdExclusively, openStore } from './support.ts'
 
@@ -41,21 +41,6 @@ async function closedStore(test: TestContext): Promise<string> {
   for (let index = 0; index < 50; index++) await store.call('changeBan', ban(index))
   await store.close()
   return path
-}
-
-/** A folder that is a file system of its own, or undefined where mounting is not allowed. */
-async function smallDisk(test: TestContext, size: string): Promise<string | undefined> {
-  let mounted: string | undefined
-  /* Before the folder's own hook, which removes it. */
-  test.after(() => mounted !== undefined && execFileSync('umount', ['-l', mounted]))
-  const folder = await temporaryFolder(test)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    return undefined
-  }
-  mounted = folder
-  return folder
 }
 
 describe('store on a file that fails', () => {
@@ -141,7 +126,7 @@ describe('store on a file that fails', () => {
     }
     const copy = join(folder, 'weir.db')
     copyFileSync(path, copy)
-    if (isRoot) execFileSync('mount', ['-o', 'remount,ro', folder])
+    if (isRoot) makeReadOnly(folder)
     else {
       chmodSync(copy, 0o444)
       chmodSync(folder, 0o555)

@@ -2,8 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { seededRandom } from '../../src/core/random.ts'
 import { TokenBucket } from '../../src/policy/limits/token-bucket.ts'
-import type { BanChange, LeaseAsk, LeaseGrant, LimitStore } from '../../src/proxy/limits/limit-store.ts'
+import type {
+  BanChange,
+  BanRecord,
+  LeaseAsk,
+  LeaseGrant,
+  LimitStore,
+} from '../../src/proxy/limits/limit-store.ts'
 import { type Admission, worstExcess } from '../limits/crash-rules.ts'
+import { eventually } from '../support/eventually.ts'
 
 /** Opens an empty store; closes it with the test. */
 export type OpenStore = (test: TestContext) => Promise<LimitStore>
@@ -38,6 +45,41 @@ function size(grant: LeaseGrant): number {
 
 function change(agent: string, action: 'ban' | 'unban', rest: Partial<BanChange> = {}): BanChange {
   return { agent, action, reason: 'too loud', author: 'ops', atWallMs: 1, untilWallMs: undefined, ...rest }
+}
+
+/** Opens an empty store that can lose what it holds: `lose` takes it away, unnoticed until something is asked. */
+export type OpenLosable = (
+  test: TestContext,
+) => Promise<{ readonly store: LimitStore; readonly lose: () => void }>
+
+/** For a store that can lose what it holds while the process lives. */
+export function losableStoreConformance(name: string, open: OpenLosable): void {
+  describe(`limit store that can be lost: ${name}`, () => {
+    it('tells the last listener once that it was replaced, before anything is asked of the new one', async (test) => {
+      const { store, lose } = await open(test)
+      const told: string[] = []
+      store.whenReplaced(() => told.push('first'))
+      let rebooked: Promise<BanRecord> | undefined
+      store.whenReplaced(() => {
+        told.push('last')
+        rebooked = store.changeBan(change('again', 'ban'))
+      })
+      await store.changeBan(change('waf', 'ban'))
+      lose()
+      await eventually('it was replaced', async () => {
+        await store.changeBan(change('late', 'unban')).catch(() => {})
+        return told.length > 0
+      })
+      await rebooked
+      assert.deepEqual(
+        (await store.bansSince(0)).map(({ agent }) => agent),
+        ['again'],
+      )
+      const oldest = (await store.banHistory(undefined, 1000)).at(-1)
+      assert.equal(oldest?.agent, 'again')
+      assert.deepEqual(told, ['last'])
+    })
+  })
 }
 
 /** The rules that every store behind the limiter keeps. Run it over a new engine before using it. */
@@ -220,6 +262,20 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
         (await store.bansSince(0)).map((ban) => ban.reason),
         ['second'],
       )
+    })
+
+    it('writes nothing if the agent has a newer change than the caller knows, and tells that change', async (test) => {
+      const store = await open(test)
+      const first = await store.changeBan(change('a', 'ban'), 0)
+      await store.changeBan(change('b', 'ban'))
+      const second = await store.changeBan(change('a', 'ban', { reason: 'again' }), first.revision)
+      const lift = await store.changeBan(change('a', 'unban'))
+      assert.deepEqual(await store.changeBan(change('a', 'ban'), second.revision), lift)
+      assert.deepEqual(
+        (await store.banHistory('a', 10)).map(({ action, reason }) => `${action} ${reason}`),
+        [lift, second, first].map(({ action, reason }) => `${action} ${reason}`),
+      )
+      assert.equal((await store.bansSince(0)).length, 1)
     })
 
     it('tells every change after a revision, in order, and nothing before', async (test) => {

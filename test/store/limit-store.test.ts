@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -6,7 +7,7 @@ import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
-import { limitStoreConformance } from './limit-store-conformance.ts'
+import { limitStoreConformance, losableStoreConformance } from './limit-store-conformance.ts'
 import { type ClosableStore, sharedLimitStoreConformance } from './shared-limit-store-conformance.ts'
 import { SocketLimitStore, serveEngine } from './socket-limit-store.ts'
 import { openStore } from './support.ts'
@@ -38,6 +39,14 @@ async function engine(test: TestContext): Promise<{ open: () => Promise<Closable
 limitStoreConformance('in memory', () => Promise.resolve<LimitStore>(new MemoryLimitStore()))
 limitStoreConformance('SQLite', async (test) => (await sqlite(test)).store)
 limitStoreConformance('behind a socket', async (test) => (await (await engine(test)).open()).store)
+
+losableStoreConformance('SQLite', async (test) => {
+  const path = join(await temporaryFolder(test), 'weir.db')
+  const lose = (): void => {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`)
+  }
+  return { store: (await sqlite(test, path)).store, lose }
+})
 
 sharedLimitStoreConformance('SQLite', async (test) => {
   const path = join(await temporaryFolder(test), 'weir.db')

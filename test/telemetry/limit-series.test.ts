@@ -39,7 +39,7 @@ test('what the limiter counts is shown at each scrape, denials by reason', async
 test('the limiter is asked once per scrape, and anew by the next one', async () => {
   const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(1, 2)] })
   let asked = 0
-  const { render: scrape } = createMetrics({
+  const metrics = createMetrics({
     version: '1',
     source: {
       agents: () => [],
@@ -51,10 +51,10 @@ test('the limiter is asked once per scrape, and anew by the next one', async () 
     },
     processMetrics: false,
   })
-  await scrape()
+  await metrics.render()
   assert.equal(asked, 1)
   await limiter.check(request())
-  assert.match(await scrape(), /^weir_limit_buckets 1$/m)
+  assert.match(await metrics.render(), /^weir_limit_buckets 1$/m)
   assert.equal(asked, 2)
 })
 

@@ -36,7 +36,7 @@ export function banRoutes(operations: Operations): readonly AdminRoute[] {
           operations.audit('ban', facts)
           return { status: 201, json: ban }
         } catch (error) {
-          /* It is in force all the same, until this process ends. */
+          /* It is in force all the same, and is written once the store answers. */
           if (error instanceof WeirError && error.code === 'STORAGE')
             operations.audit('ban', { ...facts, isWritten: false })
           throw error
@@ -52,9 +52,9 @@ export function banRoutes(operations: Operations): readonly AdminRoute[] {
         const agent = agentName(params['agent'])
         const reason = reasonText(body['reason'])
         const author = authorName(body['author'], peer)
-        await operations.unban({ agent, reason, author })
-        operations.audit('unban', { agent, reason, author, peer })
-        return { json: { agent } }
+        const lift = await operations.unban({ agent, reason, author })
+        operations.audit('unban', { agent, reason, author, peer, wasBanned: lift.wasBanned })
+        return { json: lift }
       },
     },
   ]

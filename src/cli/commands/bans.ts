@@ -1,12 +1,15 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import type { BanChangeView, BanView } from '../../admin/views.ts'
+import type { BanChangeView, BanView, UnbanView } from '../../admin/views.ts'
 import type { AdminClient } from '../admin-client.ts'
 import { durationMs, queryOf, segment, wholeNumber } from '../arguments.ts'
 import { withExamples } from '../examples.ts'
 import { type DaemonOptions, findDaemon, withDaemon } from '../find-daemon.ts'
 import { print } from '../output.ts'
-import { table } from '../table.ts'
+import { type Column, table } from '../table.ts'
+
+/** Shown only while there is a ban that is lost with the daemon. */
+const ON_DISK: Column<BanView> = ['ON DISK', (ban) => (ban.isWritten ? 'yes' : 'not on disk yet')]
 
 interface ChangeOptions extends DaemonOptions {
   readonly reason: string
@@ -45,8 +48,10 @@ export function addBanCommands(program: Command): void {
   withReason(unban).action(async (agent: string, options: ChangeOptions) => {
     const { reason, author } = options
     const daemon = await findDaemon(options)
-    const answer = await daemon.call('DELETE', `/v1/bans/${segment(agent)}`, { reason, author })
-    print(options.json === true, answer, () => `${agent} is not banned`)
+    const answer = await daemon.call<UnbanView>('DELETE', `/v1/bans/${segment(agent)}`, { reason, author })
+    print(options.json === true, answer, () =>
+      answer.wasBanned ? `ban of ${agent} lifted` : `${agent} was not banned`,
+    )
   })
   withExamples(unban, 'weir unban waf --reason "fixed in 3.2.1"')
 }
@@ -67,6 +72,7 @@ async function printBans(daemon: AdminClient, isJson: boolean): Promise<void> {
           ['SINCE', (ban) => ban.since],
           ['UNTIL', (ban) => ban.until ?? 'unban'],
           ['BY', (ban) => ban.author],
+          ...(bans.every((ban) => ban.isWritten) ? [] : [ON_DISK]),
           ['REASON', (ban) => ban.reason],
         ]),
   )

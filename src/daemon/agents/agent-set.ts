@@ -7,7 +7,7 @@ import type { AgentConfig } from '../config/config.ts'
 import { configStanding } from './config-standing.ts'
 import { configVersion } from './config-version.ts'
 import { newPool } from './new-pool.ts'
-import { connectionsOf, policyOf, poolIdentity } from './settings.ts'
+import { connectionsOf, policyOf, poolIdentity, poolSettingsOf, tuningOf } from './settings.ts'
 
 /** One configured agent with what serves it. */
 export interface AgentEntry {
@@ -151,6 +151,7 @@ export class AgentSet {
 
   /** Tells a pool that stays what changed about its agent. */
   #adjust(pool: ManagedPool, old: AgentConfig, config: AgentConfig): void {
+    if (tuningOf(old) !== tuningOf(config)) pool.retune(poolSettingsOf(config))
     if (connectionsOf(old) !== connectionsOf(config)) pool.resize(connectionsOf(config))
     const version = configVersion(config.config)
     if (configVersion(old.config) === version) return

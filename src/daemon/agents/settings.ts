@@ -5,7 +5,7 @@ import type { AgentConfig } from '../config/config.ts'
 /** Dial, handshake and configure have their own bounds; this one is the sum, and slack. Milliseconds. */
 const DIAL_SLACK_MS = 10_000
 
-/** What a pool needs to know of its agent. A change of any of it takes a new pool. */
+/** What a pool needs to know of its agent. */
 export function poolSettingsOf(agent: AgentConfig): PoolSettings {
   return poolSettings({
     connections: connectionsOf(agent),
@@ -31,12 +31,19 @@ export function connectionsOf(agent: AgentConfig): number {
   return agent.origin.kind === 'reverse' ? agent.origin.maxConnections : agent.connections
 }
 
-/** Two agents with the same identity can share a pool: whatever differs is not the pool's concern. */
+/**
+ * Two agents with the same identity can share a pool: whatever differs is not the pool's concern, or, of an agent that dials
+ * in, can be changed while its connections stay.
+ */
 export function poolIdentity(agent: AgentConfig): string {
   const { origin } = agent
-  const reached =
-    origin.kind === 'reverse' ? 'reverse' : { ...origin, connectTimeoutMs: agent.connectTimeoutMs }
-  return JSON.stringify([reached, { ...poolSettingsOf(agent), connections: 0 }])
+  if (origin.kind === 'reverse') return 'reverse'
+  return JSON.stringify([{ ...origin, connectTimeoutMs: agent.connectTimeoutMs }, tuningOf(agent)])
+}
+
+/** Everything of a pool's settings but the number of connections, to be compared. */
+export function tuningOf(agent: AgentConfig): string {
+  return JSON.stringify({ ...poolSettingsOf(agent), connections: 0 })
 }
 
 /** How the pipeline treats an agent. Changed without touching its connections. */

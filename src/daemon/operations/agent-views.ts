@@ -94,9 +94,10 @@ function standing(
   return { state: 'ready', reason: '' }
 }
 
-function banReason({ reason, author, untilWallMs }: Ban): string {
+function banReason({ reason, author, untilWallMs, isWritten }: Ban): string {
   const until = untilWallMs === undefined ? 'until unban' : `until ${new Date(untilWallMs).toISOString()}`
-  return `by ${author} ${until}${reason === '' ? '' : `: ${reason}`}`
+  const where = isWritten ? '' : ' (not on disk yet)'
+  return `by ${author} ${until}${where}${reason === '' ? '' : `: ${reason}`}`
 }
 
 function absence(

@@ -90,10 +90,11 @@ export function systemOperations(
     },
     async ban({ agent, reason, author, durationMs }) {
       agents.entry(agent)
-      return banView(await bans.ban({ agent, reason, author, durationMs }))
+      return banView({ ...(await bans.ban({ agent, reason, author, durationMs })), isWritten: true })
     },
     async unban({ agent, reason, author }) {
-      await bans.unban(agent, reason, author)
+      const { wasBanned } = await bans.unban(agent, reason, author)
+      return { agent, wasBanned }
     },
     ...sessionOperations(system),
     ...pushOperations(system),
@@ -108,18 +109,19 @@ export function systemOperations(
   }
 }
 
-function banChangeView({ action, ...ban }: BanRecord): BanChangeView {
-  const { since, ...view } = banView(ban)
-  return { ...view, action, at: since }
+function banChangeView({ agent, action, reason, author, atWallMs, untilWallMs }: BanRecord): BanChangeView {
+  return { agent, action, reason, author, at: isoTime(atWallMs), until: untilText(untilWallMs) }
 }
 
-function banView(ban: Pick<Ban, 'agent' | 'reason' | 'author' | 'atWallMs' | 'untilWallMs'>): BanView {
-  const { agent, reason, author, atWallMs, untilWallMs } = ban
-  return {
-    agent,
-    reason,
-    author,
-    since: new Date(atWallMs).toISOString(),
-    until: untilWallMs === undefined ? undefined : new Date(untilWallMs).toISOString(),
-  }
+function banView(ban: Omit<Ban, 'remainingMs'>): BanView {
+  const { agent, reason, author, atWallMs, untilWallMs, isWritten } = ban
+  return { agent, reason, author, since: isoTime(atWallMs), until: untilText(untilWallMs), isWritten }
+}
+
+function isoTime(wallMs: number): string {
+  return new Date(wallMs).toISOString()
+}
+
+function untilText(wallMs: number | undefined): string | undefined {
+  return wallMs === undefined ? undefined : isoTime(wallMs)
 }

@@ -15,12 +15,13 @@ export const DEFAULT_MAX_EJECTED_SHARE = 0.5
 
 /** Counts the connections of one agent and how many of them are ejected. Written by their `Health` only. */
 export class EjectionGroup {
-  readonly #maxShare: number
+  /** Largest share that may be out at once, 0 to 1. */
+  maxShare: number
   #members = 0
   #ejected = 0
 
   constructor(maxShare: number = DEFAULT_MAX_EJECTED_SHARE) {
-    this.#maxShare = maxShare
+    this.maxShare = maxShare
   }
 
   get members(): number {
@@ -33,7 +34,7 @@ export class EjectionGroup {
 
   /** More members are out than may be, since others left. The ejected ones are let in again meanwhile. */
   get isOver(): boolean {
-    return this.#ejected > 0 && !ejectionAllowed(this.#ejected - 1, this.#members, this.#maxShare)
+    return this.#ejected > 0 && !ejectionAllowed(this.#ejected - 1, this.#members, this.maxShare)
   }
 
   join(): void {
@@ -47,7 +48,7 @@ export class EjectionGroup {
 
   /** Ejects one more when the share allows it. */
   tryEject(): boolean {
-    if (!ejectionAllowed(this.#ejected, this.#members, this.#maxShare)) return false
+    if (!ejectionAllowed(this.#ejected, this.#members, this.maxShare)) return false
     this.#ejected++
     return true
   }

@@ -44,7 +44,7 @@ const SCORE_AFTER_TRIAL = 0.7
  * transitions are drawn in the README of `policy`.
  */
 export class Health {
-  readonly #settings: HealthSettings
+  #settings: HealthSettings
   readonly #group: EjectionGroup
   readonly #random: Random
   /* Made with the first evidence of their kind: most connections of a large fleet are idle, and never fail. */
@@ -66,6 +66,11 @@ export class Health {
     this.#random = random
     this.#repliedAt = now
     group.join()
+  }
+
+  /** Judges by other settings from now on; what is known stays. */
+  retune(settings: HealthSettings): void {
+    this.#settings = settings
   }
 
   /** The agent's word on draining and unhealthy goes first, then our own judgement. */

@@ -45,6 +45,8 @@ export class CachedBucket {
   isCached = false
   /** Used since the last checkpoint. */
   isDirty = false
+  /** Not used for a whole tick: what it holds goes back, unless it is used first. */
+  isResting = false
   /** Where its ask is; owned by the courier. */
   askState: 'idle' | 'queued' | 'urgent' | 'sent' = 'idle'
   #waiters: Waiter[] | undefined

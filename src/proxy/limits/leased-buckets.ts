@@ -5,7 +5,7 @@ import type { BanBook } from './ban-book.ts'
 import { BucketCache } from './bucket-cache.ts'
 import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
-import { askForReturn, askForUse } from './lease-terms.ts'
+import { askForReturn, askForUse, isIdleHolder } from './lease-terms.ts'
 import { LeavingBuckets } from './leaving-buckets.ts'
 import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
 import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
@@ -49,6 +49,8 @@ export class LeasedBuckets {
   readonly #storeTimeoutMs: number
   readonly #leaving = new LeavingBuckets()
   #dirty: CachedBucket[] = []
+  /** Those that the last checkpoint settled. */
+  #settled: readonly CachedBucket[] = []
 
   constructor(options: LeasedBucketsOptions, bans: BanBook, counters: LimiterCounters) {
     this.#clock = options.clock
@@ -125,22 +127,36 @@ export class LeasedBuckets {
     shrink()
   }
 
-  /** Settles every bucket used since the last time with the store. Never rejects. */
+  /** Settles every bucket used since the last time with the store, and those that rest since. Never rejects. */
   async checkpoint(): Promise<void> {
     const dirty = this.#dirty
+    const settled = this.#settled
     this.#dirty = []
+    this.#settled = dirty
+    await this.#inSteps(settled, (bucket) => this.#letRest(bucket))
+    const done = await this.#inSteps(dirty, (bucket) => {
+      bucket.isDirty = false
+      if (bucket.isCached) this.courier.askLater(bucket)
+    })
+    for (let next = done; next < dirty.length; next++) this.#dirty.push(dirty[next]!)
+    if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
+  }
+
+  /** As many as the store takes at a time, until all are done or it is out of reach; says how many were. */
+  async #inSteps(buckets: readonly CachedBucket[], ask: (bucket: CachedBucket) => void): Promise<number> {
     let next = 0
-    while (next < dirty.length && !this.courier.isFailing) {
+    while (next < buckets.length && !this.courier.isFailing) {
       const step = SLICES_AT_ONCE * this.courier.laterBatch
-      for (const end = Math.min(next + step, dirty.length); next < end; next++) {
-        const bucket = dirty[next]!
-        bucket.isDirty = false
-        if (bucket.isCached) this.courier.askLater(bucket)
-      }
+      for (const end = Math.min(next + step, buckets.length); next < end; next++) ask(buckets[next]!)
       await this.courier.settled()
     }
-    for (; next < dirty.length; next++) this.#dirty.push(dirty[next]!)
-    if (!this.courier.isFailing) this.#counters.checkpointAtMs = this.#clock.now()
+    return next
+  }
+
+  #letRest(bucket: CachedBucket): void {
+    if (bucket.isDirty || !bucket.isCached || !isIdleHolder(bucket, this.#clock.now())) return
+    bucket.isResting = true
+    this.courier.askLater(bucket)
   }
 
   /** Takes buckets of a limit that changed out of memory; their returns go ahead of what the new limit asks. */
@@ -263,7 +279,9 @@ export class LeasedBuckets {
   }
 
   #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
-    if (bucket.isCached || bucket.hasWaiters) return askForUse(bucket, nowMs)
+    const isResting = bucket.isResting && !bucket.isDirty
+    bucket.isResting = false
+    if ((bucket.isCached && !isResting) || bucket.hasWaiters) return askForUse(bucket, nowMs)
     return askForReturn(bucket, nowMs)
   }
 

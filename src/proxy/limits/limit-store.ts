@@ -15,8 +15,11 @@ export interface LimitStore {
    * changed nothing, or everything; both are safe, because an unknown grant is never spent.
    */
   settle(asks: readonly LeaseAsk[]): readonly LeaseGrant[] | Promise<readonly LeaseGrant[]>
-  /** Durable when resolved. A ban replaces the ban before it; lifting an unknown ban succeeds. */
-  changeBan(change: BanChange): Promise<BanRecord>
+  /**
+   * Durable when resolved. A ban replaces the ban before it; lifting an unknown ban succeeds. With `newestKnown`, a
+   * revision: if the agent has a newer change than that, nothing is written and that newer change is the answer.
+   */
+  changeBan(change: BanChange, newestKnown?: number): Promise<BanRecord>
   /** Changes after `revision` in order, by whatever process. 0: from the start, current bans only. */
   bansSince(revision: number): Promise<readonly BanRecord[]>
   /** The newest changes first. */

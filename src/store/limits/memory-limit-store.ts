@@ -48,7 +48,9 @@ export class MemoryLimitStore {
     })
   }
 
-  changeBan(change: BanChangeRow): Promise<BanRow> {
+  changeBan(change: BanChangeRow, newestKnown = Number.POSITIVE_INFINITY): Promise<BanRow> {
+    const newest = this.#history.findLast(({ agent }) => agent === change.agent)
+    if (newest !== undefined && newest.revision > newestKnown) return Promise.resolve(newest)
     const record = { ...change, revision: ++this.#revision }
     if (change.action === 'ban') this.#bans.set(change.agent, record)
     else this.#bans.delete(change.agent)

@@ -64,8 +64,8 @@ export class SqliteLimitStore {
     return keys.map((_, index) => this.#grantAt(grants, index * GRANT_FIELDS))
   }
 
-  changeBan(change: BanChangeRow): Promise<BanRow> {
-    return this.#store.call('changeBan', change)
+  changeBan(change: BanChangeRow, newestKnown?: number): Promise<BanRow> {
+    return this.#store.call('changeBan', { ...change, newestKnown })
   }
 
   bansSince(revision: number): Promise<readonly BanRow[]> {

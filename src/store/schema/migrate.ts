@@ -28,9 +28,14 @@ export function migrate(database: Database, path: string, migrations: readonly s
  * statement that writes: already the choice of a journal does.
  */
 export function mustBeOurs(database: Database, path: string, known: number = MIGRATIONS.length): number {
-  const version = versionOf(database)
-  const id = idOf(database)
-  if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || hasTables(database)))
+  /* One look: another process may be making the file, and half of what it makes is no file of ours. */
+  const look = database.transaction(() => ({
+    version: versionOf(database),
+    id: idOf(database),
+    isUsed: hasTables(database),
+  }))
+  const { version, id, isUsed } = look.deferred()
+  if (id !== APPLICATION_ID && (id !== 0 || version !== 0 || isUsed))
     throw new WeirError(
       'STORAGE',
       `${path} is a database of another program: point storage.path elsewhere; nothing was changed`,

@@ -21,6 +21,14 @@ export interface ModelConnection {
   readonly bornAt: number
   /** Clock milliseconds since which nothing is in flight. */
   idleSince: number
+  /** Clock milliseconds since which something is, without a break. */
+  busySince: number
+  /** Clock milliseconds of the opening or the last reply. */
+  aliveAt: number
+  /** How long the last reply took, milliseconds; Infinity before the first. */
+  lastReplyMs: number
+  /** It failed an event: it gets less than its full share for some time. */
+  hasFailed: boolean
   /** The test itself broke it, or the pool's closing of it was checked. */
   isAccountedFor: boolean
   isPaused: boolean
@@ -54,6 +62,7 @@ export class World {
   readonly target: number
   readonly limit: number
   readonly maxWaiters: number
+  readonly maxBurst: number
   readonly departures: Departures
   readonly known = new Map<number, ModelConnection>()
   readonly waiters: Waiting[] = []
@@ -63,11 +72,17 @@ export class World {
   #wasVisited = false
 
   constructor(
-    options: PoolOptions & { connections: number; maxConcurrentPerConnection: number; maxWaiters: number },
+    options: PoolOptions & {
+      connections: number
+      maxConcurrentPerConnection: number
+      maxWaiters: number
+      maxBurst: number
+    },
   ) {
     this.target = options.connections
     this.limit = options.maxConcurrentPerConnection
     this.maxWaiters = options.maxWaiters
+    this.maxBurst = options.maxBurst
     const never = { consecutiveFailures: Number.POSITIVE_INFINITY }
     const settings = poolSettings({
       ...options,
@@ -110,6 +125,10 @@ export class World {
         uses: 0,
         bornAt: now,
         idleSince: now,
+        busySince: now,
+        aliveAt: now,
+        lastReplyMs: Number.POSITIVE_INFINITY,
+        hasFailed: false,
         isAccountedFor: false,
         isPaused: false,
         pausedBodies: new Map(),
@@ -121,6 +140,11 @@ export class World {
 
   get alive(): ModelConnection[] {
     return [...this.known.values()].filter(({ fake }) => !fake.isClosed)
+  }
+
+  /** Those that new requests may go to, were they open. */
+  get ready(): ModelConnection[] {
+    return this.alive.filter((connection) => !this.isRetiring(connection))
   }
 
   isRetiring(connection: ModelConnection): boolean {
@@ -172,7 +196,7 @@ export class World {
   expected(wishes: LeaseHints): Refusal | ModelConnection[] {
     if (wishes.pinnedTo !== 0) return this.expectedPinned(wishes)
     if (this.isDraining) return 'draining'
-    const ready = this.alive.filter((connection) => !this.isRetiring(connection))
+    const { ready } = this
     if (ready.length === 0) return 'unavailable'
     if (ready.every(({ isPaused }) => isPaused)) return 'paused'
     const open = ready.filter((connection) => this.canTakeNew(connection))
@@ -193,23 +217,25 @@ export class World {
     return this.hasRoom(connection) ? [connection] : 'full'
   }
 
-  lease(wishes: Partial<LeaseHints>): void {
+  /** The connection, once it is known to be a right one; undefined: rightly refused. */
+  lease(wishes: Partial<LeaseHints>): PooledConnection | undefined {
     const all = hints(wishes)
     const expected = this.expected(all)
     const got = this.pool.lease(all)
     if (typeof got === 'string' || typeof expected === 'string') {
       assert.equal(typeof got === 'string' ? got : 'leased', expected)
-      return
+      return undefined
     }
     assert.ok(expected.some(({ fake }) => fake.id === got.id))
     this.took(got, all)
+    return got
   }
 
   took(on: PooledConnection, wishes: LeaseHints): void {
     this.learn()
     const connection = this.known.get(on.id)!
     assert.equal(connection.fake.isClosed, false, 'a dead connection was leased')
-    connection.inFlight++
+    if (connection.inFlight++ === 0) connection.busySince = this.clock.now()
     connection.uses++
     assert.ok(connection.inFlight <= this.limit, 'a full connection was leased')
     connection.bodyBytes += wishes.bodyBytes ?? 0
@@ -243,10 +269,7 @@ export class World {
     if (waiter.leased === undefined) return
     for (const other of this.waiting) {
       if (other.order > order || other.waiter.pinnedTo !== waiter.pinnedTo) continue
-      const mayBePassed =
-        waiter.pinnedTo === 0
-          ? other.waiter.isBody === true
-          : this.heldBack(this.known.get(waiter.pinnedTo)!, other.waiter) !== undefined
+      const mayBePassed = typeof this.expected(other.waiter) === 'string'
       assert.ok(mayBePassed, 'a waiter was overtaken')
     }
     this.took(waiter.leased, waiter)
@@ -259,12 +282,17 @@ export class World {
     assert.equal(connection.isPaused, false, 'a paused connection was leased')
   }
 
-  release(lease: Lease, how: LeaseOutcome): void {
+  release(lease: Lease, how: LeaseOutcome, latencyMs = 1): void {
     this.leases.splice(this.leases.indexOf(lease), 1)
     const connection = this.known.get(lease.on.id)!
     if (--connection.inFlight === 0) connection.idleSince = this.clock.now()
     connection.bodyBytes -= lease.wishes.bodyBytes ?? 0
-    lease.on.release(how, 1, lease.wishes)
+    if (how === 'replied') {
+      connection.aliveAt = this.clock.now()
+      connection.lastReplyMs = latencyMs
+    }
+    if (how === 'timeout' || how === 'bad-reply') connection.hasFailed = true
+    lease.on.release(how, latencyMs, lease.wishes)
   }
 
   /** Holds after every step. */
