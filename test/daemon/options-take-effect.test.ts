@@ -34,7 +34,9 @@ function valuesFor(schema: Schema): readonly unknown[] {
   if (schema.type === 'boolean') return [true, false]
   if (schema.type !== 'number' && schema.type !== 'integer') return []
   const { minimum = 1, maximum = 1000 } = schema
-  return maximum <= 1 ? [minimum, (minimum + maximum) / 2, maximum] : [Math.max(minimum, 3), 7]
+  if (maximum <= 1) return [minimum, (minimum + maximum) / 2, maximum]
+  /* Small ones, and one that is above the least of whatever pair the option belongs to. */
+  return [Math.max(minimum, 3), 7, Math.min(maximum, 90_000)]
 }
 
 function* leaves(
