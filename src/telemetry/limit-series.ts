@@ -1,6 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
 import type { LimiterStats } from '../proxy/limits/limiter-stats.ts'
 import { oncePerTurn } from './once-per-turn.ts'
+import { scrapedSeries } from './scraped-series.ts'
 
 /**
  * What the limiter counts and holds, read at each scrape: the limiter alone writes these figures. Undefined while there
@@ -10,33 +11,7 @@ export function registerLimitSeries(registry: Registry, read: () => LimiterStats
   const stats = oncePerTurn(read)
   const registers = [registry]
 
-  function gauge(name: string, help: string, value: (stats: LimiterStats) => number | undefined): void {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.remove()
-        const now = stats()
-        const figure = now === undefined ? undefined : value(now)
-        if (figure !== undefined) this.set(figure)
-      },
-    })
-  }
-
-  function total(name: string, help: string, value: (stats: LimiterStats) => number): void {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        const now = stats()
-        if (now !== undefined) this.inc(value(now))
-      },
-    })
-  }
-
+  const { gauge, total } = scrapedSeries(registry, stats)
   gauge('weir_limit_buckets', 'Rate-limit buckets in memory.', (now) => now.size)
   gauge('weir_limit_buckets_max', 'Rate-limit buckets that memory may hold.', (now) => now.capacity)
   total('weir_limit_cache_hits_total', 'Checks whose bucket was in memory.', (now) => now.hits)

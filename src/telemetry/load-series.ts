@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { scrapedSeries } from './scraped-series.ts'
 
 /** What the process measures of its own load, and what it makes of it. */
 export interface LoadFacts {
@@ -24,20 +25,7 @@ const STATES = ['calm', 'steady', 'pressed'] as const
 export function registerLoadSeries(registry: Registry, facts: () => LoadFacts | undefined): void {
   const registers = [registry]
 
-  function gauge(name: string, help: string, value: (now: LoadFacts) => number | undefined): void {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.remove()
-        const now = facts()
-        const figure = now === undefined ? undefined : value(now)
-        if (figure !== undefined) this.set(figure)
-      },
-    })
-  }
-
+  const { gauge } = scrapedSeries(registry, facts)
   gauge(
     'weir_load_event_loop_lag_seconds',
     'How late timers run, 95th percentile, smoothed over about a second.',

@@ -2,19 +2,8 @@ import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
 import { HostEpochs, type HostMoment } from './host-moment.ts'
 import { ASK, ASK_FIELDS, GRANT, GRANT_FIELDS } from './lease-frames.ts'
-import { type HostTime, isFull, type LeaseRow, settleRow } from './lease-row.ts'
-
-interface StoredRow {
-  readonly key: string
-  readonly debt: number
-  readonly rate: number
-  readonly burst: number
-  readonly at_ms: number
-  readonly epoch: number
-  readonly wall_ms: number
-  readonly seq: number
-  readonly wanted_ms: number | null
-}
+import { type HostTime, isFull, settleRow } from './lease-row.ts'
+import { COLUMNS, type StoredRow, toRow } from './stored-row.ts'
 
 /** Each ask has its own instant. */
 export interface SettleArgs extends Omit<HostMoment, 'nowMs'> {
@@ -33,8 +22,6 @@ export interface ExpireResult {
   /** Rows left in the last complete pass, or in the one under way when that found more already: at least so many. */
   readonly rows: number
 }
-
-const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
 
 export interface BucketOps {
   readonly settleLeases: StoreOp<SettleArgs, Float64Array>
@@ -117,18 +104,5 @@ export function bucketOps(database: Database): BucketOps {
         return { expired, rows: Math.max(rows, sweptRows) }
       },
     },
-  }
-}
-
-function toRow(stored: StoredRow): LeaseRow {
-  return {
-    debt: stored.debt,
-    rate: stored.rate,
-    burst: stored.burst,
-    atMs: stored.at_ms,
-    epoch: stored.epoch,
-    wallMs: stored.wall_ms,
-    seq: stored.seq,
-    wantedMs: stored.wanted_ms ?? Number.NEGATIVE_INFINITY,
   }
 }

@@ -1,17 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { StoreOp } from '../store-op.ts'
 import { HostEpochs, type HostMoment } from './host-moment.ts'
-import { type BucketFacts, bucketFacts, type LeaseRow, mergeLowest } from './lease-row.ts'
-
-interface ReadRow {
-  readonly key: string
-  readonly debt: number
-  readonly rate: number
-  readonly burst: number
-  readonly at_ms: number
-  readonly epoch: number
-  readonly wall_ms: number
-}
+import { type BucketFacts, bucketFacts, mergeLowest } from './lease-row.ts'
+import { COLUMNS, type StoredRow, toRow } from './stored-row.ts'
 
 export interface LookArgs extends HostMoment {
   readonly keys: readonly string[]
@@ -38,13 +29,11 @@ export interface BucketReads {
   readonly lookAfterBucket: StoreOp<LookAfterArgs, LookAfterResult>
 }
 
-const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms'
-
 /** How buckets stand, for operators. Reads only, in short steps: checks that need tokens come in between. */
 export function bucketReads(database: Database): BucketReads {
   const epochs = new HostEpochs(database)
-  const readOne = database.prepare<[string], ReadRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
-  const readAfter = database.prepare<[string, string, number], ReadRow>(
+  const readOne = database.prepare<[string], StoredRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
+  const readAfter = database.prepare<[string, string, number], StoredRow>(
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
   )
 
@@ -80,17 +69,3 @@ export function bucketReads(database: Database): BucketReads {
 
 /** Sorts after every character of a key. */
 const LAST = '\u{10ffff}'
-
-function toRow(row: ReadRow): LeaseRow {
-  const { debt, rate, burst, epoch } = row
-  return {
-    debt,
-    rate,
-    burst,
-    epoch,
-    atMs: row.at_ms,
-    wallMs: row.wall_ms,
-    seq: 0,
-    wantedMs: Number.NEGATIVE_INFINITY,
-  }
-}

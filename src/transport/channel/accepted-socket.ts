@@ -14,7 +14,7 @@ interface OwnReads {
 
 /**
  * The same accepted socket, reading into buffers of our choice. Node lets only the side that dials choose, so the
- * connection is taken over by a new socket; where Node's insides are not what they were (20 to 24), the socket comes
+ * connection is taken over by a new socket; where Node's insides are not what they are in Node 20, the socket comes
  * back as it was and undefined says so.
  */
 export function readInto(accepted: Socket, onread: OwnReads): Socket | undefined {
