@@ -149,6 +149,7 @@ export interface ConnectionView {
   readonly agent: string
   readonly transport: string
   readonly peer: string
+  /** `trial`: it was out of use for its failures, and the next event tries it. */
   readonly state: string
   readonly inFlight: number
   /** Events at once that it may have. */
@@ -216,6 +217,7 @@ export interface SessionCountView {
   readonly agent: string
   readonly sessions: number
   readonly maxSessions: number
+  /** 0: they never end. */
   readonly idleTtlMs: number
 }
 

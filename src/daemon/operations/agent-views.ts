@@ -85,9 +85,9 @@ function standing(
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
   if (snapshot.paused >= usable)
     return { state: 'paused', reason: 'the agent asked for a pause on every connection' }
-  if (snapshot.healthy === 0)
+  if (snapshot.healthy === 0 && snapshot.available === 0)
     return { state: 'unavailable', reason: `every connection is ejected or draining: ${failures(snapshot)}` }
-  if (snapshot.breaker === 'half-open')
+  if (snapshot.breaker === 'half-open' || snapshot.healthy === 0)
     return { state: 'half-open', reason: `single events try the agent after ${failures(snapshot)}` }
   if (snapshot.available === 0)
     return { state: 'full', reason: `${snapshot.inFlight} in flight, ${snapshot.waiting} waiting` }
@@ -137,6 +137,7 @@ export function connectionViews({ config, pool }: AgentEntry): ConnectionView[] 
 
 function readyState(connection: PoolSnapshot['connections'][number]): string {
   if (connection.isPaused) return 'paused'
+  if (connection.health === 'ejected' && connection.isAvailable) return 'trial'
   if (connection.health !== 'healthy') return connection.health
   return connection.isAvailable ? 'ready' : 'full'
 }
