@@ -100,7 +100,7 @@ export class ConnectionPool implements ManagedPool {
     })
   }
 
-  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  /** Undefined with `ring-hash`, whose sessions follow from their keys, and where none are to be kept. */
   get sessions(): StickySessions | undefined {
     return this.#heritage.sessions
   }
