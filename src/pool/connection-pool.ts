@@ -105,6 +105,10 @@ export class ConnectionPool implements ManagedPool {
     return this.#heritage.sessions
   }
 
+  get maxBodyBytes(): number {
+    return this.#roster.maxBodyBytes
+  }
+
   get visitAt(): number {
     const isUrgent = this.#room.size > 0 || this.#breaker.isOpen || this.sessions?.isDirty === true
     return isUrgent ? 0 : this.#visitAt
@@ -246,6 +250,7 @@ export class ConnectionPool implements ManagedPool {
   snapshot(): PoolSnapshot {
     const now = this.#around.clock.now()
     this.#owner.now = now
+    const { last } = this.#owner.reports
     const connections = Array.from(this.#roster.all, (live) => connectionSnapshot(live, now))
     return {
       agent: this.agent,
@@ -257,6 +262,7 @@ export class ConnectionPool implements ManagedPool {
       breakerRetryMs: this.#breaker.retryAfterMs(now),
       ...this.#counters.snapshot(now),
       sessions: this.sessions?.table.size ?? 0,
+      reported: last && { report: last.report, ageMs: now - last.heardAt },
       connections,
     }
   }

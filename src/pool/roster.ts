@@ -1,3 +1,4 @@
+import { statedBodyLimit } from '../core/agent-messages.ts'
 import type { Random } from '../core/random.ts'
 import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
 import { Burst, type PoolLoad } from './burst.ts'
@@ -17,6 +18,7 @@ export class Roster {
   /** In the order the picker was built with. */
   #ready: readonly LiveConnection[] = []
   #picker: Picker
+  #maxBodyBytes = Number.POSITIVE_INFINITY
   #isClosed = false
 
   constructor(strategy: Strategy, random: Random, maxBurst: number) {
@@ -42,6 +44,11 @@ export class Roster {
     return this.#ready
   }
 
+  /** Bytes of one body that every ready connection takes; while there is none, what held before. */
+  get maxBodyBytes(): number {
+    return this.#maxBodyBytes
+  }
+
   find(id: number): LiveConnection | undefined {
     return this.#byId.get(id)
   }
@@ -59,6 +66,7 @@ export class Roster {
   publish(): void {
     this.#ready = this.#isClosed ? [] : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
     this.#picker = this.#strategy.build(this.#ready, this.#random)
+    if (this.#ready.length > 0) this.#maxBodyBytes = leastBodyLimit(this.#ready)
   }
 
   /** Nothing is picked from now on. */
@@ -109,4 +117,10 @@ export class Roster {
     if (usable === 0) return 'unavailable'
     return paused === usable ? 'paused' : 'full'
   }
+}
+
+function leastBodyLimit(ready: readonly LiveConnection[]): number {
+  let least = Number.POSITIVE_INFINITY
+  for (const { connection } of ready) least = Math.min(least, statedBodyLimit(connection.capabilities.limits))
+  return least
 }

@@ -1,4 +1,5 @@
-import type { AgentState, AgentView, ConnectionView } from '../../admin/views.ts'
+import type { AgentState, AgentView, AnnouncedView, ConnectionView, ReportedView } from '../../admin/views.ts'
+import { statedBodyLimit } from '../../core/agent-messages.ts'
 import type { PoolSnapshot } from '../../pool/pool-snapshot.ts'
 import type { Ban } from '../../proxy/limits/ban-book.ts'
 import type { AgentNote } from '../agents/agent-notes.ts'
@@ -50,6 +51,8 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     queueMsTotal: snapshot.queueMsTotal,
     bodyBytesInFlight: snapshot.bodyBytesInFlight,
     sessions: snapshot.sessions,
+    announced: announced(snapshot),
+    reported: reported(snapshot),
     denials: { ...facts.note.denials },
     bypasses: Object.fromEntries(Object.entries(snapshot.bypasses).filter(([, count]) => count > 0)),
   }
@@ -58,6 +61,24 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
 function softwareOf({ connections }: PoolSnapshot): string {
   const [first] = connections
   return first === undefined ? '' : `${first.agentName} ${first.agentVersion}`.trim()
+}
+
+function announced({ connections }: PoolSnapshot): AnnouncedView | undefined {
+  const [first] = connections
+  if (first === undefined) return undefined
+  const bytes = Math.min(...connections.map(({ limits }) => statedBodyLimit(limits)))
+  return {
+    maxBodyBytes: Number.isFinite(bytes) ? bytes : 0,
+    preferredChunkBytes: first.limits.preferredChunkSize,
+    maxProcessingMs: first.limits.maxProcessingTimeMs ?? 0,
+  }
+}
+
+function reported({ reported: last }: PoolSnapshot): ReportedView | undefined {
+  if (last === undefined) return undefined
+  const { load, resources } = last.report
+  if (load === undefined && resources === undefined) return undefined
+  return { ageMs: last.ageMs, load, resources: resources ?? {} }
 }
 
 /** What an event would meet now, and why; whatever an operator decided comes first. */
