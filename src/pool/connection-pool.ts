@@ -92,7 +92,7 @@ export class ConnectionPool implements ManagedPool {
     this.#owner = this.#connectionOwner(this, clock.now())
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#leasing = this.#newLeasing()
-    this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
+    this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined, around.pushCount)
     this.#adoption = new Adoption(this.#adoptionHost(this))
     if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
     this.whenReady = new Promise((resolve) => {
