@@ -36,6 +36,32 @@ export async function closedLoop(
   return figures(histogram, failed, performance.now() - startedAt)
 }
 
+/** Starts one operation; `settled` is told once whether it went well. */
+export type Starter = (settled: (isGood: boolean) => void) => void
+
+/**
+ * As {@link closedLoop}, for comparison with loops that only count: no latencies, no promises of its own. Operations per
+ * second; rejects when one failed.
+ */
+export async function countingLoop(start: Starter, inFlight: number, durationMs: number): Promise<number> {
+  const startedAt = performance.now()
+  const until = startedAt + durationMs
+  let count = 0
+  let failed = 0
+  let running = inFlight
+  await new Promise<void>((resolve) => {
+    const settled = (isGood: boolean): void => {
+      count++
+      if (!isGood) failed++
+      if (performance.now() < until) start(settled)
+      else if (--running === 0) resolve()
+    }
+    for (let n = 0; n < inFlight; n++) start(settled)
+  })
+  if (failed > 0) throw new Error(`${failed} of ${count} requests failed`)
+  return (count * 1000) / (performance.now() - startedAt)
+}
+
 /**
  * Starts operations at a fixed rate whether or not earlier ones ended, and counts each latency from the instant
  * it was due: a stall is charged to every operation it delayed (no coordinated omission).
