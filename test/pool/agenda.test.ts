@@ -33,7 +33,8 @@ test('whoever was written down is found at every instant from its own on, until 
             const isDue = [...instants].some((at) => at <= now)
             if (isDue) assert.ok(found.has(name), `${name} was due and is not found at ${now}`)
             const isNear = [...instants].some((at) => at < now + 1000)
-            if (found.has(name)) assert.ok(isNear, `${name} is found at ${now}, due at ${[...instants].join()}`)
+            if (found.has(name))
+              assert.ok(isNear, `${name} is found at ${now}, due at ${[...instants].join()}`)
             const later = [...instants].filter((at) => Math.floor(at / 1000) > Math.floor(now / 1000))
             due.set(name, new Set(later))
           }
