@@ -271,6 +271,32 @@ describe('limiter that shares its store', () => {
   })
 })
 
+describe('limiters of one bucket that never refills', () => {
+  it('lose no token between them, whoever asked last, and refunds included', async () => {
+    const [clock, store] = [new FakeClock(), new UnsteadyStore()]
+    const rules = [rule(0, 1000)]
+    const limiters = [1, 2, 3].map(() => makeLimiter({ clock, store, rules }))
+    let sent = 0
+    for (let round = 0; round < 20; round++)
+      for (const limiter of limiters) {
+        const verdicts = []
+        for (let event = 0; event < 4; event++) verdicts.push(await limiter.check(request()))
+        await turns()
+        for (const [index, verdict] of verdicts.entries()) {
+          assert.ok(verdict.allowed)
+          if (index > 0) limiter.refund(request(), verdict)
+        }
+        sent++
+        if (round % 5 === 0) await limiter.checkpoint()
+      }
+    for (const limiter of limiters) await limiter.drain()
+    const [facts] = await store.look(['waf\nevents\n'], clock.now())
+    assert.equal(facts?.remaining, 1000 - sent)
+    const last = makeLimiter({ clock, store, rules })
+    assert.equal(await admitted(last, 1100), 1000 - sent)
+  })
+})
+
 describe('limiter whose neighbour rests', () => {
   it('gets most of a small burst at once, and all that is left once the neighbour rested for a tick', async () => {
     const [clock, store] = [new FakeClock(), new UnsteadyStore()]

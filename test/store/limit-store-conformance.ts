@@ -180,6 +180,17 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
       assert.equal(size(await settle(store, { want: 100, least: 100 })), 30)
     })
 
+    it('takes unused tokens of a bucket that never refills back from every holder, and hands out no more', async (test) => {
+      const store = await open(test)
+      const never = { rate: 0 }
+      const first = await settle(store, { ...never, want: 50 })
+      const second = await settle(store, { ...never, want: 20, least: 20 })
+      await settle(store, { ...never, seq: first.seq, give: 40 })
+      const next = await settle(store, { ...never, seq: second.seq, want: 100, least: 70 })
+      assert.deepEqual([size(next), next.isContiguous], [70, false])
+      assert.equal(size(await settle(store, { ...never, want: 1, least: 1 })), 0)
+    })
+
     it('never lets a holder that got nothing pass for the owner of the last tokens', async (test) => {
       const store = await open(test)
       await settle(store, { want: 100 })

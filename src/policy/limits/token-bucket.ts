@@ -178,6 +178,10 @@ export class TokenBucket {
   grant(stretch: Stretch): void {
     this.#rebase(stretch.atMs)
     this.#tail = stretch.tail
+    if (this.#perMs === 0 && this.#position <= this.#ceiling) {
+      this.#count(stretch)
+      return
+    }
     if (stretch.to <= stretch.from) {
       /* Nothing yet, but now it is known what others, or this process before its restart, spent. */
       const isUntouched = this.#position === Number.NEGATIVE_INFINITY || this.#position === this.#othersAt
@@ -197,6 +201,17 @@ export class TokenBucket {
       this.#nextFrom = stretch.from
       this.#nextTo = stretch.to
     }
+  }
+
+  /**
+   * At rate 0 the line stands still, and only numbers count: what is held and what is new make one stretch at the end of
+   * what is out, whatever others got and gave back in between.
+   */
+  #count({ atMs, from, to }: Stretch): void {
+    this.#position = Math.max(0, from - this.held(atMs))
+    this.#floor = 0
+    this.#ceiling = to
+    this.#nextTo = Number.NEGATIVE_INFINITY
   }
 
   /** Lets go of up to `tokens` of the newest stretch and says how many those were. */

@@ -102,7 +102,10 @@ export function settleRow(
   let debt = row === undefined ? 0 : Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
   if (row !== undefined && row.burst !== ask.burst) debt = Math.min(debt, ask.burst)
   const isMine = row !== undefined && ask.seq === row.seq
-  if (isMine) debt = Math.max(0, debt - ask.give)
+  /* A line that stands still has no places to be in the way of: there only counts how many tokens are out. */
+  const isStill = row !== undefined && row.rate === 0 && ask.rate === 0
+  const isTakenBack = ask.give > 0 && (isMine || isStill)
+  if (isTakenBack) debt = Math.max(0, debt - ask.give)
   debt += ask.owed
 
   const wantedMs = row !== undefined && row.epoch === time.epoch ? row.wantedMs : Number.NEGATIVE_INFINITY
@@ -114,7 +117,7 @@ export function settleRow(
   const isShort = granted + EPSILON < ask.least
   const given = isShort && granted < 1 ? 0 : granted
   const tail = debt + given
-  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined
+  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined || (isTakenBack && !isMine)
   const seq = isNewOwner ? (row?.seq ?? 0) + 1 : row.seq
   return {
     row: {
