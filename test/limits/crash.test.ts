@@ -12,7 +12,7 @@ import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import { hostClock } from '../../src/store/host-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 import { admissionsOf, type CrashLog, readCrashLog } from './crash-log.ts'
-import { crashRules, debtOf, mostLost, type Outgo, onceIn, worstExcess } from './crash-rules.ts'
+import { crashRules, debtOf, mostLost, type Outgo, worstExcess } from './crash-rules.ts'
 
 /** `WEIR_CRASH_ROUNDS=200` is the full run. */
 const ROUNDS = Number(process.env['WEIR_CRASH_ROUNDS'] ?? 8)
@@ -114,7 +114,7 @@ function mustKeepBans(database: Database, { changes }: CrashLog, round: number):
     last.set(agent, action)
   }
   const banned = [...last].filter(([, action]) => action === 'ban').map(([agent]) => agent)
-  assert.deepEqual(database.prepare('SELECT agent FROM ban').pluck().all().sort(), banned.sort())
+  assert.deepEqual(database.prepare('SELECT agent FROM ban ORDER BY agent').pluck().all(), banned.sort())
 }
 
 /**

@@ -213,6 +213,27 @@ describe('limiter whose store is out of reach', () => {
     assert.equal(await admitted(limiter, 30), 1)
   })
 
+  for (const mode of ['steady', 'failing'] as const)
+    it(`forgives nothing when reloads lower a burst and raise it again, while the store is ${mode}`, async () => {
+      const setup = setUp({ rules: [rule(1, 100)], onStoreFailure: 'memory-only' })
+      const { clock, store, limiter } = setup
+      await limiter.start()
+      assert.equal(await admitted(limiter, 80), 80)
+      await turns()
+      store.mode = mode
+      for (const burst of [20, 10, 30]) {
+        limiter.configure({ agents: new Map(), defaults: [rule(1, burst)] })
+        await turns()
+        assert.equal(await admitted(limiter, 30), 0, `a burst of ${burst}`)
+      }
+      limiter.configure({ agents: new Map(), defaults: [rule(1, 100)] })
+      await turns()
+      assert.equal(await admitted(limiter, 100), 20)
+      clock.advance(5000)
+      await turns()
+      assert.equal(await admitted(limiter, 100), 5)
+    })
+
   it('keeps the event loop free while another process holds the file, and recovers', async (test) => {
     const path = join(await temporaryFolder(test), 'weir.db')
     const store = await openStore(test, { path, busyTimeoutMs: 100 })

@@ -236,6 +236,32 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
       assert.equal(size(await settle(store, { ...narrow, want: 5, least: 5, atMs: START + 5000 })), 5)
     })
 
+    it('remembers beside a lowered burst what was spent of the old one, and counts it again once it is raised', async (test) => {
+      const store = await open(test)
+      const full = { burst: 100, want: 100, least: 100 }
+      await settle(store, { ...full, key: 'soon', want: 80, least: 80 })
+      await settle(store, { ...full, key: 'later', want: 80, least: 80 })
+      const low = { burst: 20, want: 5, least: 5 }
+      for (const key of ['soon', 'later']) assert.equal(size(await settle(store, { ...low, key })), 0)
+      /* Within the lowered burst nobody waits longer than for its own refill. */
+      assert.equal(size(await settle(store, { ...low, key: 'later', atMs: START + 1000 })), 5)
+      assert.equal(size(await settle(store, { ...full, key: 'soon' })), 20)
+      /* 80 and 5 out, 30 refilled since. */
+      assert.equal(size(await settle(store, { ...full, key: 'later', atMs: START + 3000 })), 45)
+    })
+
+    it('refills what was remembered beside a lowered burst once nothing else is out, and forgets no such bucket', async (test) => {
+      const store = await open(test)
+      await settle(store, { want: 80 })
+      await settle(store, { burst: 20 })
+      assert.equal((await store.expireIdle(START + 5000)).expired, 0)
+      const raised = { want: 100, least: 100, atMs: START + 5000 }
+      assert.equal(size(await settle(store, raised)), 70)
+      await settle(store, { key: 'rested', want: 80 })
+      await settle(store, { key: 'rested', burst: 20 })
+      assert.equal((await store.expireIdle(START + 8000)).expired, 1)
+    })
+
     it('keeps the sum of several holders within burst + rate x elapsed, in whatever order they act', async (test) => {
       const store = await open(test)
       let spent = 0

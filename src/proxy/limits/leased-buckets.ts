@@ -95,7 +95,7 @@ export class LeasedBuckets {
     const bucket = new CachedBucket(scope, value, key, tokens)
     this.cache.add(bucket)
     if (leaving !== undefined) {
-      tokens.carry(leaving.bucket.debt(now))
+      tokens.carry(leaving.bucket.debtToCarry(now))
       this.#leaving.succeed(leaving)
       /* Its row is to follow the new limit from now on, though nothing be taken yet. */
       this.courier.askLater(bucket)

@@ -2,6 +2,8 @@
 export interface LeaseRow {
   /** Tokens handed out and not refilled yet, at `atMs`. May pass the burst by what was handed out ahead. */
   readonly debt: number
+  /** Debt beyond a burst that was lowered: nobody waits for its refill, but it counts again once the burst is raised. */
+  readonly aside: number
   readonly rate: number
   readonly burst: number
   /** Monotonic milliseconds of the host since it started. */
@@ -69,8 +71,14 @@ export interface BucketFacts {
   readonly resetMs: number | undefined
 }
 
+/** Debt and what is aside after the refill since the row was written, which pays the debt first. */
+function refilled(row: LeaseRow, time: HostTime): { readonly debt: number; readonly aside: number } {
+  const debt = row.debt - (row.rate / 1000) * elapsedMs(row, time)
+  return { debt: Math.max(0, debt), aside: Math.max(0, row.aside + Math.min(0, debt)) }
+}
+
 export function bucketFacts(key: string, row: LeaseRow, time: HostTime): BucketFacts {
-  const debt = Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
+  const { debt } = refilled(row, time)
   const resetMs = debt === 0 ? 0 : row.rate === 0 ? undefined : (debt / row.rate) * 1000
   return { key, remaining: Math.max(0, row.burst - debt), burst: row.burst, resetMs }
 }
@@ -86,7 +94,8 @@ export function mergeLowest(
 
 /** The row is full again: forgetting it changes nothing. */
 export function isFull(row: LeaseRow, time: HostTime): boolean {
-  return row.debt - (row.rate / 1000) * elapsedMs(row, time) <= 0
+  const { debt, aside } = refilled(row, time)
+  return debt + aside === 0
 }
 
 /**
@@ -99,8 +108,12 @@ export function settleRow(
   time: HostTime,
 ): { readonly row: LeaseRow; readonly grant: RowGrant } {
   const atMs = row !== undefined && row.epoch === time.epoch ? Math.max(row.atMs, time.nowMs) : time.nowMs
-  let debt = row === undefined ? 0 : Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
-  if (row !== undefined && row.burst !== ask.burst) debt = Math.min(debt, ask.burst)
+  let { debt, aside } = row === undefined ? { debt: 0, aside: 0 } : refilled(row, time)
+  if (row !== undefined && row.burst !== ask.burst) {
+    const all = debt + aside
+    debt = Math.min(all, ask.burst)
+    aside = all - debt
+  }
   const isMine = row !== undefined && ask.seq === row.seq
   /* A line that stands still has no places to be in the way of: there only counts how many tokens are out. */
   const isStill = row !== undefined && row.rate === 0 && ask.rate === 0
@@ -122,6 +135,7 @@ export function settleRow(
   return {
     row: {
       debt: tail,
+      aside,
       rate: ask.rate,
       burst: ask.burst,
       atMs,
