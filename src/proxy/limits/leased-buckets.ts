@@ -32,6 +32,11 @@ const SLICES_AT_ONCE = 4
 const SHRINK_STEP = 5000
 /** What is known of other holders is asked for anew after this. */
 const OLD_NEWS_MS = 1000
+/**
+ * For this long a store that took another one's place is told what was spent, and nothing is taken from it: other processes
+ * find out within a second or so, book what they know, and may spend what they hold of the old one until then.
+ */
+const BOOKING_MS = 2500
 /** Longest that a call may take at a clean end. */
 const GIVE_BACK_TIMEOUT_MS = 2500
 
@@ -51,6 +56,7 @@ export class LeasedBuckets {
   #dirty: CachedBucket[] = []
   /** Those that the last checkpoint settled. */
   #settled: readonly CachedBucket[] = []
+  #bookingSinceMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LeasedBucketsOptions, bans: BanBook, counters: LimiterCounters) {
     this.#clock = options.clock
@@ -168,8 +174,25 @@ export class LeasedBuckets {
     }
   }
 
+  /** How long tokens cannot be had of the store: it is out of reach, or not all is booked in it. 0: they can. */
+  get closedForMs(): number {
+    const bookingMs = this.#clock.now() - this.#bookingSinceMs
+    return Math.max(this.courier.failingForMs, bookingMs < BOOKING_MS ? bookingMs : 0)
+  }
+
+  /** Why they cannot, or what was wrong last; undefined: nothing ever was. */
+  get problem(): string | undefined {
+    const isBooking = !this.courier.isFailing && this.#isBooking(this.#clock.now())
+    return isBooking ? 'it took the place of a lost one and is told what was spent' : this.courier.lastError
+  }
+
+  get isClosed(): boolean {
+    return this.courier.isFailing || this.#isBooking(this.#clock.now())
+  }
+
   /** The store lost what it held: books what the buckets in memory know, before anything is granted anew. */
   rebook(): void {
+    this.#bookingSinceMs = this.#clock.now()
     for (const bucket of this.cache) {
       bucket.rebook()
       this.#markDirty(bucket)
@@ -203,7 +226,7 @@ export class LeasedBuckets {
     now: number,
     cost: number,
   ): LimitVerdict | Promise<LimitVerdict> {
-    if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
+    if (this.courier.isFailing || this.#isBooking(now)) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
     if (waitMs !== 0) return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
@@ -222,6 +245,10 @@ export class LeasedBuckets {
     return new Promise((resolve) => {
       waiter.resolve = resolve
     })
+  }
+
+  #isBooking(now: number): boolean {
+    return now - this.#bookingSinceMs < BOOKING_MS
   }
 
   #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
@@ -281,6 +308,7 @@ export class LeasedBuckets {
   #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
     const isResting = bucket.isResting && !bucket.isDirty
     bucket.isResting = false
+    if (this.#isBooking(nowMs)) return askForReturn(bucket, nowMs)
     if ((bucket.isCached && !isResting) || bucket.hasWaiters) return askForUse(bucket, nowMs)
     return askForReturn(bucket, nowMs)
   }

@@ -132,8 +132,8 @@ export class Limiter implements LimitGate {
   }
 
   get storeHealth(): LimitStoreHealth {
-    const { isFailing, failingForMs, failures, lastError } = this.#buckets.courier
-    return { isFailing, failingForMs, failures, lastError }
+    const { isClosed, closedForMs, problem, courier } = this.#buckets
+    return { isFailing: isClosed, failingForMs: closedForMs, failures: courier.failures, lastError: problem }
   }
 
   get stats(): LimiterStats {
