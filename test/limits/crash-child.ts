@@ -13,7 +13,7 @@ import { makeLimiter, request } from './support.ts'
  * Several callers ask at once; a part of what they are allowed is never sent and given back. Each line of the log is
  * in the page cache, which outlives the process, before anything follows from it:
  *   `S agent before after bytes`  an event is sent, decided between these instants (monotonic milliseconds of the host)
- *   `R agent before after bytes`  an event was allowed, and is about to be given back
+ *   `R agent before after bytes`  an event was allowed, is not sent, and is given back later
  *   `C revision agent action`     a ban or a lift is acknowledged
  *   `X text`                      a rule was broken that can only be seen in here
  * A line `ready` on stdout says that the load starts; end of stdin asks for a clean end.
@@ -53,7 +53,9 @@ async function call(): Promise<void> {
   const names = [...agents.keys()]
   while (!isEnding) {
     const agent = names[Math.floor(random() * names.length)]!
-    const isOnce = agent.startsWith('once')
+    /* As when an agent is gone: nothing of a run is sent. */
+    const isSent = agent.startsWith('once') || random() < 0.6
+    const unsent: (() => void)[] = []
     for (let events = 1 + Math.floor(random() * 20); events > 0; events--) {
       const bytes = 1 + Math.floor(random() * (random() < 0.1 ? MOST_BYTES : 300))
       const startedAt = now()
@@ -65,15 +67,11 @@ async function call(): Promise<void> {
       const decidedAt = answer instanceof Promise ? now() : startedAt
       if (!verdict.allowed) continue
       if (wasBanned) write(`X ${agent} passed while it was banned`)
-      const line = `${agent} ${startedAt + offsetMs} ${decidedAt + offsetMs} ${bytes}`
-      if (isOnce || random() < 0.6) {
-        write(`S ${line}`)
-        continue
-      }
-      if (random() < 0.5) await sleep(random() * 30)
-      write(`R ${line}`)
-      limiter.refund(asked, verdict)
+      write(`${isSent ? 'S' : 'R'} ${agent} ${startedAt + offsetMs} ${decidedAt + offsetMs} ${bytes}`)
+      if (!isSent) unsent.push(() => limiter.refund(asked, verdict))
     }
+    if (unsent.length > 0 && random() < 0.7) await sleep(random() * 100)
+    for (const refund of unsent) refund()
     await (random() < 0.5 ? sleep(random() * 10) : turn())
   }
 }

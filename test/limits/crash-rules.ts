@@ -8,9 +8,10 @@ import { rule } from './support.ts'
 const RULES: Readonly<Record<string, readonly LimitRule[]>> = {
   fast: [rule(200, 50)],
   deep: [rule(50, 400)],
+  wide: [rule(5, 200)],
   slow: [rule(2, 5)],
-  bytes: [rule(20_000, 6000, { name: 'bytes', cost: 'byte' })],
-  both: [rule(80, 30), rule(30_000, 9000, { name: 'bytes', cost: 'byte' })],
+  bytes: [rule(2000, 20_000, { name: 'bytes', cost: 'byte' })],
+  both: [rule(80, 30), rule(3000, 9000, { name: 'bytes', cost: 'byte' })],
 }
 
 /** Never refilled, and no event of it is taken back: what is out of it can be told to the token. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
 import type { Probe } from '../../core/probe.ts'
 import { TokenBucket } from '../../policy/limits/token-bucket.ts'
@@ -11,6 +12,7 @@ import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
 import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
 import type { LimiterCounters } from './limiter-stats.ts'
+import { RetiringScopes } from './retiring-scopes.ts'
 
 /** What a check answers when tokens are not covered and the store is out of reach. */
 export type StoreFailurePolicy = 'deny' | 'allow' | 'memory-only'
@@ -30,6 +32,8 @@ export interface LeasedBucketsOptions {
 const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
+/** Buckets of limits that are not in force any more that leave the memory in one turn: about a millisecond. */
+const RETIRE_STEP = 512
 /** What is known of other holders is asked for anew after this. */
 const OLD_NEWS_MS = 1000
 /**
@@ -53,6 +57,8 @@ export class LeasedBuckets {
   readonly #counters: LimiterCounters
   readonly #storeTimeoutMs: number
   readonly #leaving = new LeavingBuckets()
+  readonly #retiring = new RetiringScopes()
+  #isRetiring = false
   #dirty: CachedBucket[] = []
   /** Those that the last checkpoint settled. */
   #settled: readonly CachedBucket[] = []
@@ -89,6 +95,11 @@ export class LeasedBuckets {
     }
     this.#counters.misses++
     const key = bucketKey(scope, agent, part)
+    const before = this.#retiring.find(scope, value)
+    if (before !== undefined) {
+      this.#letGo(before)
+      this.courier.ask(before)
+    }
     const leaving = this.#leaving.get(key)
     const { ratePerSecond, burst } = scope.rule
     if (leaving !== undefined && leaving.scope === scope) {
@@ -103,6 +114,8 @@ export class LeasedBuckets {
     if (leaving !== undefined) {
       tokens.carry(leaving.bucket.debtToCarry(now))
       this.#leaving.succeed(leaving)
+      /* What it gives back goes ahead of what the new limit asks for. */
+      this.courier.ask(leaving)
       /* Its row is to follow the new limit from now on, though nothing be taken yet. */
       this.courier.askLater(bucket)
     }
@@ -137,6 +150,7 @@ export class LeasedBuckets {
   async checkpoint(): Promise<void> {
     const dirty = this.#dirty
     const settled = this.#settled
+    void this.#retire()
     this.#dirty = []
     this.#settled = dirty
     await this.#inSteps(settled, (bucket) => this.#letRest(bucket))
@@ -165,13 +179,32 @@ export class LeasedBuckets {
     this.courier.askLater(bucket)
   }
 
-  /** Takes buckets of a limit that changed out of memory; their returns go ahead of what the new limit asks. */
-  forget(scope: LimitScope): void {
-    for (const bucket of [...scope.buckets.values()]) {
-      this.cache.remove(bucket)
-      this.#leaving.add(bucket)
-      this.courier.ask(bucket)
+  /** Takes the buckets of limits that are not in force any more out of memory, a step per turn, the first one now. */
+  retire(scopes: readonly LimitScope[]): void {
+    for (const scope of scopes) this.#retiring.add(scope)
+    void this.#retire()
+  }
+
+  async #retire(): Promise<void> {
+    if (this.#isRetiring) return
+    this.#isRetiring = true
+    /* While the store is out of reach they stay where they are, under the bound of the memory. */
+    while (!this.courier.isFailing) {
+      const buckets = this.#retiring.take(RETIRE_STEP)
+      if (buckets.length === 0) break
+      for (const bucket of buckets) {
+        this.#letGo(bucket)
+        this.courier.askLater(bucket)
+      }
+      await this.courier.settled()
+      await nextTurn()
     }
+    this.#isRetiring = false
+  }
+
+  #letGo(bucket: CachedBucket): void {
+    this.cache.remove(bucket)
+    this.#leaving.add(bucket)
   }
 
   /** How long tokens cannot be had of the store: it is out of reach, or not all is booked in it. 0: they can. */
