@@ -43,6 +43,8 @@ export interface BucketFacts {
   /** Tokens left, with fractions. */
   readonly remaining: number
   readonly burst: number
+  /** Tokens out and not refilled yet, those beside a lowered burst too: what counts under another burst. */
+  readonly debt: number
   /** Milliseconds until full; undefined: never. */
   readonly resetMs: number | undefined
 }

@@ -67,6 +67,8 @@ export interface BucketFacts {
   /** Tokens left, with fractions. */
   readonly remaining: number
   readonly burst: number
+  /** Tokens out and not refilled yet, those beside a lowered burst too: what counts under another burst. */
+  readonly debt: number
   /** Milliseconds until full; undefined: never. */
   readonly resetMs: number | undefined
 }
@@ -78,9 +80,10 @@ function refilled(row: LeaseRow, time: HostTime): { readonly debt: number; reado
 }
 
 export function bucketFacts(key: string, row: LeaseRow, time: HostTime): BucketFacts {
-  const { debt } = refilled(row, time)
-  const resetMs = debt === 0 ? 0 : row.rate === 0 ? undefined : (debt / row.rate) * 1000
-  return { key, remaining: Math.max(0, row.burst - debt), burst: row.burst, resetMs }
+  const { rate, burst } = row
+  const { debt, aside } = refilled(row, time)
+  const resetMs = debt === 0 ? 0 : rate === 0 ? undefined : (debt / rate) * 1000
+  return { key, remaining: Math.max(0, burst - debt), burst, debt: debt + aside, resetMs }
 }
 
 /** The `most` buckets with the fewest tokens left, those first. */
