@@ -100,9 +100,10 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
           {
             ...known,
             remaining: Math.round(known?.remaining ?? 0),
+            debt: Math.round(known?.debt ?? 0),
             resetMs: Math.round(known?.resetMs ?? 0),
           },
-          { key: 'waf\nevents\n', remaining: 80, burst: 100, resetMs: 2000 },
+          { key: 'waf\nevents\n', remaining: 80, burst: 100, debt: 20, resetMs: 2000 },
         )
         assert.equal(unknown, undefined)
       }
@@ -243,6 +244,8 @@ export function limitStoreConformance(name: string, open: OpenStore): void {
       await settle(store, { ...full, key: 'later', want: 80, least: 80 })
       const low = { burst: 20, want: 5, least: 5 }
       for (const key of ['soon', 'later']) assert.equal(size(await settle(store, { ...low, key })), 0)
+      const [looked] = await store.look(['soon'], START)
+      assert.deepEqual([looked?.remaining, looked?.burst, looked?.debt], [0, 20, 80])
       /* Within the lowered burst nobody waits longer than for its own refill. */
       assert.equal(size(await settle(store, { ...low, key: 'later', atMs: START + 1000 })), 5)
       assert.equal(size(await settle(store, { ...full, key: 'soon' })), 20)
