@@ -219,7 +219,6 @@ export class TokenBucket {
    */
   #count({ atMs, from, to }: Stretch): void {
     this.#position = Math.max(0, from - this.held(atMs))
-    this.#floor = 0
     this.#ceiling = to
     this.#nextTo = Number.NEGATIVE_INFINITY
   }
