@@ -14,7 +14,6 @@ const FIXED: readonly (readonly [name: string, value: (config: Config) => unknow
   ['storage.path', (config) => config.storage.path],
   ['maxOpenRequests', (config) => config.maxOpenRequests],
   ['sessionKey', (config) => config.sessionKey],
-  ['overload', (config) => config.overload],
 ]
 
 /** Brings changes of the configuration file into the running system, one after the other. */
