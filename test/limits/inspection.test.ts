@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LimitKey } from '../../src/proxy/limits/limit-rule.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 import { makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 

@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 import { type Admission, worstExcess } from './crash-rules.ts'
-import { admitted, denied, makeLimiter, request, rule, sync } from './support.ts'
+import { admitted, denied, makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 async function turns(): Promise<void> {
@@ -101,7 +101,7 @@ describe('limiter whose store lost what it held', () => {
     await limiter.bans.unban('good', '', 'ops')
     await turns()
     store.forget()
-    assert.equal(denied(limiter.check(request({ agent: 'loud' }))).code, 'BANNED')
+    assert.equal((await denied(limiter.check(request({ agent: 'loud' })))).code, 'BANNED')
     await turns()
     const kept = await store.bansSince(0)
     assert.deepEqual(
@@ -115,7 +115,7 @@ describe('limiter whose store lost what it held', () => {
     await turns()
     assert.equal((await store.banHistory(undefined, 10)).length, 2, 'each was written once')
     await limiter.bans.unban('loud', '', 'ops')
-    assert.ok(sync(limiter.check(request({ agent: 'loud' }))).allowed)
+    assert.ok((await limiter.check(request({ agent: 'loud' }))).allowed)
     await limiter.drain()
   })
 })
@@ -144,7 +144,7 @@ describe('limiter on a file that is deleted', () => {
     const second = makeLimiter({ ...parts, store: new SqliteLimitStore(elsewhere, systemClock) })
     test.after(() => second.drain())
     await second.start()
-    assert.equal(denied(second.check(request({ agent: 'loud' }))).reason, 'loops')
+    assert.equal((await denied(second.check(request({ agent: 'loud' })))).reason, 'loops')
     assert.equal(await admitted(second, 20), 0)
   })
 

@@ -4,7 +4,7 @@ import type { Probe } from '../../core/probe.ts'
 import { TokenBucket } from '../../policy/limits/token-bucket.ts'
 import type { BanBook } from './ban-book.ts'
 import { BucketCache } from './bucket-cache.ts'
-import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
+import { CachedBucket, type LimitScope } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
 import { askForReturn, askForUse, isIdleHolder } from './lease-terms.ts'
 import { LeavingBuckets } from './leaving-buckets.ts'
@@ -263,20 +263,9 @@ export class LeasedBuckets {
     const waitMs = bucket.bucket.coverableInMs(now, cost)
     if (waitMs !== 0) return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
-    let verdict: LimitVerdict | undefined
-    const waiter: Waiter = {
-      agent,
-      cost,
-      untilMs: now + this.#storeTimeoutMs,
-      resolve: (answer) => {
-        verdict = answer
-      },
-    }
-    bucket.wait(waiter)
-    this.courier.ask(bucket)
-    if (verdict !== undefined) return verdict
     return new Promise((resolve) => {
-      waiter.resolve = resolve
+      bucket.wait({ agent, cost, untilMs: now + this.#storeTimeoutMs, resolve })
+      this.courier.ask(bucket)
     })
   }
 
