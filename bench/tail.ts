@@ -20,8 +20,8 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const weir = await weirSide(() => udsDialer(agent.address, HANDSHAKE), 'x-ref-agent')
   const bare = await BareSockets.open(agent.address, CONNECTIONS, 'json')
   const durationMs = quick ? 200 : 1500
-  await closedLoop(weir.request, 64, durationMs)
-  const saturation = (await closedLoop(weir.request, 64, durationMs)).perSecond
+  await closedLoop(weir.start, 64, durationMs)
+  const saturation = (await closedLoop(weir.start, 64, durationMs)).perSecond
   const load = (operation: Operation) => () => openLoop(operation, saturation / 2, durationMs)
   const results = await interleave(quick ? 1 : 5, {
     ours: load(weir.request),

@@ -8,9 +8,9 @@ export interface AgentPool {
   readonly agent: string
   /**
    * Picks a connection and leases it, in this turn, without I/O. A pinned request gets its own connection or
-   * `affinity-lost`, never another one.
+   * `affinity-lost`, never another one. `now`: clock milliseconds, of callers that have just looked.
    */
-  lease(hints: LeaseHints): PooledConnection | Refusal
+  lease(hints: LeaseHints, now?: number): PooledConnection | Refusal
   /**
    * Queues a caller that `lease` refused with `full` or `paused`. FIFO; woken by a release, a resume, a new
    * connection. Returns an OVERLOADED error when the queue is full, undefined when queued.

@@ -121,9 +121,9 @@ export class ConnectionPool implements ManagedPool {
     this.#keeper?.start()
   }
 
-  lease(hints: LeaseHints): LiveConnection | Refusal {
+  lease(hints: LeaseHints, now?: number): LiveConnection | Refusal {
     const mustQueue = hints.pinnedTo === 0 && this.#room.hasFreeCallers
-    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints)
+    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints, now)
     if (leased === 'paused') this.#counters.flowRejections++
     return leased
   }

@@ -100,8 +100,8 @@ export class ExclusivePool implements ManagedPool {
     this.inner.start()
   }
 
-  lease(hints: LeaseHints): PooledConnection | Refusal {
-    if (hints.pinnedTo !== 0) return this.inner.lease(hints)
+  lease(hints: LeaseHints, now?: number): PooledConnection | Refusal {
+    if (hints.pinnedTo !== 0) return this.inner.lease(hints, now)
     const refusal = this.inner.refusal()
     return refusal ?? 'full'
   }

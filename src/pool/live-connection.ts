@@ -214,9 +214,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs = latencyMs): void {
+  release(
+    outcome: LeaseOutcome,
+    latencyMs: number,
+    lease?: LeaseHints,
+    heldMs = latencyMs,
+    now = this.#owner.clock.now(),
+  ): void {
     const owner = this.#owner
-    const now = owner.clock.now()
     owner.now = now
     const beganAt = now - heldMs
     this.inFlight--

@@ -204,8 +204,7 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
   advance(): void {
     const pipeline = this.#pipeline
     while (this.#depth < pipeline.length) {
-      const layer = pipeline[this.#depth]!
-      if (layer.enter !== undefined && layer.enter(this) === HELD) return
+      if (pipeline[this.#depth]!.enter?.(this) === HELD) return
       this.#depth++
     }
   }
