@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { DEFAULT_FEATURES, DEFAULT_HEALTH_REPORTING, DEFAULT_LIMITS } from '../src/core/agent-messages.ts'
 import { WeirError } from '../src/core/errors.ts'
 import { plainAllow } from '../src/core/reply.ts'
@@ -12,6 +10,7 @@ import type { AgentEndOptions } from '../src/transport/proxy-link.ts'
 import { dialReverse } from '../src/transport/reverse/reverse-dialer.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
 import { program, udsAgent } from './harness/agents.ts'
+import { collector } from './harness/collector.ts'
 import { openLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
@@ -155,10 +154,8 @@ const AGENT: AgentEndOptions = {
 }
 
 async function soak(seconds: number): Promise<Row> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
+  const collect = collector()
   const heap = (): number => {
-    collect()
     collect()
     return process.memoryUsage().heapUsed
   }

@@ -14,7 +14,6 @@ const FIXED: readonly (readonly [name: string, value: (config: Config) => unknow
   ['storage.path', (config) => config.storage.path],
   ['maxOpenRequests', (config) => config.maxOpenRequests],
   ['sessionKey', (config) => config.sessionKey],
-  ['overload', (config) => config.overload],
 ]
 
 /** Logs what is worth knowing of a configuration that is put in force. */

@@ -8,7 +8,7 @@ import type { ConfigPush } from './config-push.ts'
 import { ConnectionPool, type ConnectionPoolParts } from './connection-pool.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
-import type { Incarnation, ManagedPool } from './managed-pool.ts'
+import type { Incarnation, ManagedPool, Summon } from './managed-pool.ts'
 import type { PoolSettings } from './pool-options.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
 import type { PooledConnection } from './pooled-connection.ts'
@@ -98,6 +98,10 @@ export class ExclusivePool implements ManagedPool {
 
   get visitAt(): number {
     return this.inner.visitAt
+  }
+
+  watch(summon: Summon): void {
+    this.inner.watch(summon)
   }
 
   start(): void {

@@ -300,7 +300,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.health.ponged(owner.now)
     this.#isEjected = this.health.trialAt !== undefined
     this.#countSlow()
-    if (wasSilent) owner.onPonged(this)
+    if (wasSilent) owner.onPonged()
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 
@@ -390,7 +390,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   onStrayReply(): void {
     this.strays++
-    this.#owner.onStrayReply(this)
+    this.#owner.onStrayReply()
   }
 
   /** Asks whether anybody is there, ahead of the next heartbeat. */

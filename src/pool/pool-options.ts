@@ -75,6 +75,10 @@ export interface PoolSurroundings {
  */
 const DEFAULT_MAX_PAUSE_MS = 2000
 
+/* Shared by all agents that say nothing else. */
+const DEFAULT_RECONNECT: BackoffOptions = Object.freeze({ maxMs: DEFAULT_MAX_PAUSE_MS })
+const DEFAULTS = Object.freeze({})
+
 /** Fills in the defaults. The values are the caller's to check. */
 export function poolSettings(options: PoolOptions = {}): PoolSettings {
   return Object.freeze({
@@ -83,7 +87,10 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     maxConcurrentPerConnection: options.maxConcurrentPerConnection ?? 100,
     maxBurst: options.maxBurst ?? 32,
     maxWaiters: options.maxWaiters ?? 1000,
-    reconnect: { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
+    reconnect:
+      options.reconnect === undefined
+        ? DEFAULT_RECONNECT
+        : { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
     dialTimeoutMs: options.dialTimeoutMs ?? 15_000,
     stableAfterMs: options.stableAfterMs ?? 5000,
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
@@ -93,8 +100,8 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     slowStartMs: options.slowStartMs ?? 10_000,
     heartbeatMs: options.heartbeatMs ?? 10_000,
     maxEjectedShare: options.maxEjectedShare ?? 0.5,
-    health: options.health ?? {},
-    breaker: options.breaker ?? {},
-    sessions: options.sessions ?? {},
+    health: options.health ?? DEFAULTS,
+    breaker: options.breaker ?? DEFAULTS,
+    sessions: options.sessions ?? DEFAULTS,
   })
 }

@@ -5,6 +5,10 @@ import { Burst, type PoolLoad } from './burst.ts'
 import type { LeaseHints, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
 
+const NOBODY: readonly LiveConnection[] = []
+/** Of every pool without a ready connection: of a large fleet that may be most. */
+const NOBODY_TO_PICK: Picker = { pick: () => -1 }
+
 /**
  * The live connections of a pool and the picker over those that are ready. The picker is built anew whenever
  * that set changes, so that picking is one synchronous call.
@@ -16,8 +20,8 @@ export class Roster {
   readonly #byId = new Map<number, LiveConnection>()
   readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
   /** In the order the picker was built with. */
-  #ready: readonly LiveConnection[] = []
-  #picker: Picker
+  #ready = NOBODY
+  #picker = NOBODY_TO_PICK
   #maxBodyBytes = Number.POSITIVE_INFINITY
   #isClosed = false
 
@@ -25,7 +29,6 @@ export class Roster {
     this.#strategy = strategy
     this.#burst = new Burst(strategy.weighs, maxBurst)
     this.#random = random
-    this.#picker = strategy.build([], random)
   }
 
   /** Chooses another way from now on, among the same connections. */
@@ -64,9 +67,10 @@ export class Roster {
 
   /** A connection changed its stage. */
   publish(): void {
-    this.#ready = this.#isClosed ? [] : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
-    this.#picker = this.#strategy.build(this.#ready, this.#random)
-    if (this.#ready.length > 0) this.#maxBodyBytes = leastBodyLimit(this.#ready)
+    const ready = this.#isClosed ? NOBODY : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
+    this.#ready = ready
+    this.#picker = ready.length === 0 ? NOBODY_TO_PICK : this.#strategy.build(ready, this.#random)
+    if (ready.length > 0) this.#maxBodyBytes = leastBodyLimit(ready)
   }
 
   /** Nothing is picked from now on. */

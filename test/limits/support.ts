@@ -5,7 +5,7 @@ import type { LimitDenied, LimitRequest, LimitVerdict } from '../../src/proxy/li
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
 import { Limiter } from '../../src/proxy/limits/limiter.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 
 export function rule(ratePerSecond: number, burst: number, rest: Partial<LimitRule> = {}): LimitRule {
   return { name: 'events', key: { by: 'agent' }, ratePerSecond, burst, cost: 'event', shadow: false, ...rest }
@@ -56,14 +56,8 @@ export function makeLimiter(parts: LimiterParts): Limiter {
   return limiter
 }
 
-/** Fails unless the answer came in the same turn. */
-export function sync(answer: LimitVerdict | Promise<LimitVerdict>): LimitVerdict {
-  if (answer instanceof Promise) throw new Error('the check waited')
-  return answer
-}
-
-export function denied(answer: LimitVerdict | Promise<LimitVerdict>): LimitDenied {
-  const verdict = sync(answer)
+export async function denied(answer: LimitVerdict | Promise<LimitVerdict>): Promise<LimitDenied> {
+  const verdict = await answer
   if (verdict.allowed) throw new Error('the check was allowed')
   return verdict
 }

@@ -26,7 +26,7 @@ export interface Waiter {
   readonly cost: number
   /** `Clock.now()` after which it is denied, should others always be faster. */
   readonly untilMs: number
-  resolve: (verdict: LimitVerdict) => void
+  readonly resolve: (verdict: LimitVerdict) => void
 }
 
 const NOBODY: readonly Waiter[] = []

@@ -133,7 +133,7 @@ export class LimitInspection {
         for (const facts of lowest) {
           const key = facts.key.slice(prefix.length)
           /* Memory knows better what of the tokens that it was lent is spent. */
-          if (scope.buckets.has(nameWithin(scope, agent, key)) || facts.remaining >= facts.burst) continue
+          if (scope.buckets.has(nameWithin(scope, agent, key)) || facts.debt === 0) continue
           top.set(facts.key, inStore(scope, key, facts))
         }
         keepLowest(top, most)
@@ -206,9 +206,14 @@ export class LimitInspection {
   }
 }
 
-function inStore(scope: LimitScope, key: string, { remaining, resetMs }: BucketFacts): BucketStanding {
+/** Under the limit as it is now: the row may be of the one before a reload. */
+function inStore(scope: LimitScope, key: string, facts: BucketFacts): BucketStanding {
   const { rule } = scope
-  return { rule, key, remaining: Math.min(rule.burst, whole(remaining)), resetMs, denials: 0, from: 'store' }
+  const { burst, ratePerSecond } = rule
+  const isOfNow = facts.burst === burst
+  const debt = isOfNow ? burst - facts.remaining : Math.min(burst, facts.debt)
+  const resetMs = debt === 0 ? 0 : ratePerSecond === 0 ? undefined : (debt / ratePerSecond) * 1000
+  return { rule, key, remaining: whole(burst - debt), resetMs, denials: 0, from: 'store' }
 }
 
 function whole(tokens: number): number {

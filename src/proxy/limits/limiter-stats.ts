@@ -1,6 +1,9 @@
 /** Whether the store behind the limiter answers. */
 export interface LimitStoreHealth {
-  /** Its last call failed or came late; `onStoreFailure` decides what it does not cover. */
+  /**
+   * Its last call failed or came late, or it took a lost one's place and is told what was spent; `onStoreFailure`
+   * decides what it does not cover.
+   */
   readonly isFailing: boolean
   /** How long that has been so, milliseconds; 0: it answers. */
   readonly failingForMs: number

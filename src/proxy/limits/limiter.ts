@@ -79,10 +79,10 @@ export class Limiter implements LimitGate {
 
   /**
    * Puts limits in force. A limit that stays as it was keeps its buckets; a changed one keeps what was spent,
-   * by way of the store. Throws INVALID_ARGUMENT and then changes nothing.
+   * by way of the store, to which they go some hundred per turn of the event loop. Throws INVALID_ARGUMENT and then changes nothing.
    */
   configure(plan: LimitPlan): void {
-    for (const scope of this.#scopes.replace(plan)) this.#buckets.forget(scope)
+    this.#buckets.retire(this.#scopes.replace(plan))
   }
 
   check(request: LimitRequest): LimitVerdict | Promise<LimitVerdict> {
@@ -132,8 +132,8 @@ export class Limiter implements LimitGate {
   }
 
   get storeHealth(): LimitStoreHealth {
-    const { isFailing, failingForMs, failures, lastError } = this.#buckets.courier
-    return { isFailing, failingForMs, failures, lastError }
+    const { isClosed, closedForMs, problem, courier } = this.#buckets
+    return { isFailing: isClosed, failingForMs: closedForMs, failures: courier.failures, lastError: problem }
   }
 
   get stats(): LimiterStats {
