@@ -45,7 +45,7 @@ export interface PoolOptions {
   readonly maxEjectedShare?: number
   readonly health?: HealthOptions
   readonly breaker?: BreakerOptions
-  /** Sticky sessions; `ring-hash` keeps none, its sessions follow from their keys. */
+  /** Sticky sessions; `ring-hash` keeps none, its sessions follow from their keys. `maxSessions` 0: none are kept. */
   readonly sessions?: SessionTableOptions
 }
 
