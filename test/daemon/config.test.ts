@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type LoadedConfig, loadConfig } from '../../src/daemon/config/load.ts'
@@ -299,25 +299,6 @@ for (const [what, text, wanted] of CONTRADICTIONS)
       found.join('\n') || 'no problem found',
     )
   })
-
-test('a store where no file can be is refused, one that is not there yet is not', async (t) => {
-  const folder = await temporaryFolder(t)
-  await mkdir(join(folder, 'data'))
-  await writeFile(join(folder, 'file'), '')
-  const cases: readonly (readonly [path: string, problem: RegExp | undefined])[] = [
-    [join(folder, 'data'), /storage\.path: \S+data is a folder; name a file in it, for example weir\.db/],
-    ['.', /storage\.path: \S+ is a folder/],
-    ['/dev/null', /storage\.path: \/dev\/null is neither a file nor absent/],
-    [join(folder, 'file', 'weir.db'), /storage\.path: \S+ cannot be used: ENOTDIR/],
-    [join(folder, 'file'), undefined],
-    [join(folder, 'data', 'weir.db'), undefined],
-  ]
-  for (const [path, problem] of cases) {
-    const found = await problems(t, `${MINIMAL}storage: { path: "${path}" }\n`)
-    assert.equal(found.length, problem === undefined ? 0 : 1, `${path}: ${found.join()}`)
-    if (problem !== undefined) assert.match(found[0]!, problem)
-  }
-})
 
 test('a missing file is one problem that names it', async (t) => {
   const folder = await temporaryFolder(t)
