@@ -30,16 +30,20 @@ export function failureOutcome(
   committed: Committed,
 ): 'deny' | 'skip' {
   if (phase === 'request-complete' || phase === 'configure') return 'skip'
-  if (modeFor(policy, error.code) === 'closed') return 'deny'
+  if (modeFor(policy, error) === 'closed') return 'deny'
   if (phase === 'request-body-chunk' && committed.requestBodyCommitted) return 'deny'
   if (phase === 'response-body-chunk' && committed.responseBodyCommitted) return 'deny'
   return 'skip'
 }
 
-function modeFor(policy: AgentPolicy, code: ErrorCode): 'closed' | 'open' {
+function modeFor(policy: AgentPolicy, { code, sent }: WeirError): 'closed' | 'open' {
   switch (code) {
     case 'RATE_LIMITED':
     case 'BANNED':
+      return policy.onLimit === 'skip' ? 'open' : 'closed'
+    case 'STORAGE':
+      /* A limit that cannot be checked; sent, it is what the agent says of its own store. */
+      if (sent) return policy.onFailure
       return policy.onLimit === 'skip' ? 'open' : 'closed'
     case 'PAUSED':
       return policy.onPause === 'open' ? 'open' : policy.onFailure

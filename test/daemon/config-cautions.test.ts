@@ -29,15 +29,15 @@ routes: [{ match: { path: /* }, upstream: "http://127.0.0.1:1", agents: [waf] }]
   return loaded.warnings.map((warning) => formatProblem(warning).replace(`${folder}/`, ''))
 }
 
-const KEY = 'config: { level: 2, upstream: { value: "${env:KEY}" } }'
+const KEY = `config: { level: 2, upstream: { value: "\${env:KEY}" } }`
 const REVERSE = 'reverse: { allowAnonymous: true }'
 
 const IN_CLEAR: readonly (readonly [what: string, agent: string, reverse?: string])[] = [
   ['a reference over grpc://', `{ endpoint: "grpc://10.1.2.3:50061", ${KEY} }`],
   ['a reference over http://', `{ endpoint: "http://waf.example:50061", ${KEY} }`],
   ['a literal password', '{ endpoint: "grpc://10.1.2.3:50061", config: { password: hunter2 } }'],
-  ['a reference in a list', '{ endpoint: "grpc://10.1.2.3:50061", config: [{ keys: ["x ${env:KEY}"] }] }'],
-  ['a reference that is all there is', '{ endpoint: "grpc://10.1.2.3:50061", config: "${env:KEY}" }'],
+  ['a reference in a list', `{ endpoint: "grpc://10.1.2.3:50061", config: [{ keys: ["x \${env:KEY}"] }] }`],
+  ['a reference that is all there is', `{ endpoint: "grpc://10.1.2.3:50061", config: "\${env:KEY}" }`],
   ['a reference over IPv6', `{ endpoint: "grpc://[2001:db8::1]:50061", ${KEY} }`],
   ['a reference to an agent that dials in over tcp://', `{ ${REVERSE}, ${KEY} }`, 'tcp://0.0.0.0:9001'],
 ]

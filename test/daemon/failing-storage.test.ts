@@ -75,7 +75,7 @@ async function assertPolicies(place: Place, daemon: Daemon, problem: RegExp): Pr
   for (const [policy, status] of [
     ['allow', 200],
     ['memory-only', 200],
-    ['deny', 429],
+    ['deny', 503],
   ] as const) {
     await place.configure(AGENTS, 'a', storageOf(policy))
     await eventually(`${policy} is in force`, async () =>

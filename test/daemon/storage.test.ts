@@ -26,6 +26,28 @@ test('a locked database makes the daemon not ready and says why, while requests 
   await daemon.untilReady()
 })
 
+test('with onFailure: deny, a limit that cannot be checked is told from one that is exceeded', async (t) => {
+  const place = await Place.make(t)
+  await place.agent('a')
+  const limits =
+    '{ a: { endpoint: "unix:./a.sock", limit: { ratePerSecond: 0.001, burst: 1, key: header:x-key } } }'
+  await place.configure(limits, 'a', 'storage: { path: ./weir.db, onFailure: deny }')
+  const daemon = await place.serve('--wait-for-agents', '5000')
+  await daemon.untilReady()
+  assert.equal((await daemon.get('/', { 'x-key': 'one' })).status, 200)
+  const exceeded = await daemon.get('/', { 'x-key': 'one' })
+  assert.deepEqual([exceeded.status, JSON.parse(exceeded.text).error], [429, 'RATE_LIMITED'])
+  assert.match(String(exceeded.headers['ratelimit']), /r=0/)
+
+  const release = await holdWriteLock(t, join(place.folder, 'weir.db'))
+  const unknown = await daemon.get('/', { 'x-key': 'another' })
+  assert.deepEqual([unknown.status, JSON.parse(unknown.text).error], [503, 'STORAGE'])
+  assert.equal(unknown.headers['retry-after'], '1')
+  assert.equal(unknown.headers['ratelimit'], undefined)
+  await daemon.process.said(/the limit limit of agent a cannot be checked: the limit store is out of reach/)
+  await release()
+})
+
 test('a deleted database is noticed, reported, made anew, and the bans in force are in it', async (t) => {
   const place = await Place.make(t)
   await place.agent('a')

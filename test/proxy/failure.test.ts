@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { failureReply } from '../../src/core/agent-failure.ts'
+import { failureAudit, failureReply } from '../../src/core/agent-failure.ts'
 import { WeirError } from '../../src/core/errors.ts'
 import type { EventKind, RequestCompleteEvent } from '../../src/core/event.ts'
 import type { BypassReason } from '../../src/core/probe.ts'
@@ -302,6 +302,39 @@ test('a limited agent denies or is skipped as onLimit says, whatever its failure
   const skipped = await bench.dispatcher.dispatch(headersEvent(skip), skip)
   assert.deepEqual(skipped.bypassed, [{ agent: 'b', reason: 'rate-limited' }])
   assert.equal(bench.pool('b').sent.length, 0)
+})
+
+test('a limit that nobody can check is no client over its limit: STORAGE, by onLimit, without a quota', async () => {
+  const limits = {
+    refund: () => assert.fail('nothing was taken'),
+    check: () => ({
+      allowed: false as const,
+      code: 'RATE_LIMITED' as const,
+      retryAfterMs: 1000,
+      rule: 'default',
+      limit: 1,
+      ratePerSecond: 4,
+      remaining: 0,
+      resetMs: 250,
+      shadow: false,
+      isUnknown: true,
+    }),
+  }
+  const bench = new Bench({ limits })
+  const deny = bench.open([bench.agent('a', { onFailure: 'open', onLimit: 'deny' })])
+  const { error } = await bench.dispatcher.dispatch(headersEvent(deny), deny)
+  assert.deepEqual([error?.code, error?.retryAfterMs, error?.limit], ['STORAGE', 1000, undefined])
+  const skip = bench.open([bench.agent('b', { onFailure: 'closed', onLimit: 'skip' })])
+  const skipped = await bench.dispatcher.dispatch(headersEvent(skip), skip)
+  assert.deepEqual(skipped.bypassed, [{ agent: 'b', reason: 'error' }])
+})
+
+test('an agent that says that its own store failed is treated by its failure mode, not by onLimit', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', { onFailure: 'closed', onLimit: 'skip' })])
+  const verdict = bench.dispatcher.dispatch(headersEvent(scope), scope)
+  bench.pool('a').reply({ audit: failureAudit('STORAGE', 'disk full') })
+  assert.equal((await verdict).error?.code, 'STORAGE')
 })
 
 test('a body chunk whose connection is gone fails with AFFINITY_LOST and is never sent elsewhere', async () => {

@@ -18,6 +18,7 @@ test('requests above the measured limit are refused before anything is sent, and
   const held = bench.dispatcher.dispatch(headersEvent(first), first)
   const refused = await bench.dispatcher.dispatch(headersEvent(second), second)
   assert.equal(refused.error?.code, 'OVERLOADED')
+  assert.equal(refused.error?.retryAfterMs, 1000)
   assert.equal(bench.pool('a').sent.length, 1)
   bench.pool('a').reply()
   assert.equal((await held).decision.kind, 'allow')

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { WeirError } from '../../core/errors.ts'
 import { TrustedProxies } from '../../frontend/http/forwarding.ts'
@@ -13,12 +14,13 @@ import {
 import { checkAgent, checkLimits } from './cross-check-agent.ts'
 import { checkAgentTimes, checkOverload, checkPresetTimes } from './cross-check-times.ts'
 import type { OptionPath, Report } from './problem.ts'
-import type { ConfigInput } from './schema.ts'
+import { type ConfigInput, DEFAULT_STORAGE_PATH } from './schema.ts'
 import { suggest } from './suggest.ts'
 
 /** Checks what no single option can tell: references, duplicates, contradictions. */
 export function crossCheck(input: ConfigInput, folder: string, report: Report): void {
   checkListeners(input, folder, report)
+  checkStorage(input, folder, report)
   checkHttp(input, report)
   checkOverload(input, report)
   for (const [name, agent] of Object.entries(input.agents ?? {})) {
@@ -134,6 +136,20 @@ function checkListeners(input: ConfigInput, folder: string, report: Report): voi
     report(['http'], 'has no effect: listen.http is not set; remove it', 'key')
   if (listen.http === undefined && listen.grpc === undefined && listen.socket === undefined)
     report(['listen'], 'nothing would be served; give at least one of http, grpc, socket', 'key')
+}
+
+/** What lies there and can never be opened; a file that is not there yet is made at the start. */
+function checkStorage({ storage }: ConfigInput, folder: string, report: Report): void {
+  const path = resolve(folder, storage?.path ?? DEFAULT_STORAGE_PATH)
+  const option = ['storage', 'path']
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined || found.isFile()) return
+    if (found.isDirectory()) report(option, `${path} is a folder; name a file in it, for example weir.db`)
+    else report(option, `${path} is neither a file nor absent; name another path`)
+  } catch (error) {
+    report(option, `${path} cannot be used: ${(error as Error).message}`)
+  }
 }
 
 function checkHttp({ http }: ConfigInput, report: Report): void {

@@ -7,7 +7,7 @@ import type { EventName } from './agent-schema.ts'
 import type { AgentConfig, AgentOrigin, Config, ReverseListenConfig, RouteConfig } from './config.ts'
 import type { OptionPath, Report } from './problem.ts'
 import { defined, limitRule, limitsOf, overloadLimit, sessionSource } from './resolve-parts.ts'
-import type { ConfigInput } from './schema.ts'
+import { type ConfigInput, DEFAULT_STORAGE_PATH } from './schema.ts'
 
 type AgentInput = NonNullable<ConfigInput['agents']>[string]
 
@@ -149,7 +149,7 @@ export function resolveConfig(
     },
     http: defined(input.http ?? {}) as HttpFrontendOptions,
     storage: {
-      path: resolve(folder, input.storage?.path ?? 'weir.db'),
+      path: resolve(folder, input.storage?.path ?? DEFAULT_STORAGE_PATH),
       maxBuckets: input.storage?.maxBuckets ?? 100_000,
       onFailure: input.storage?.onFailure ?? 'memory-only',
       batches: input.storage?.batches ?? 'adaptive',

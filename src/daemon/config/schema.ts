@@ -4,6 +4,9 @@ import { agentSchema, defaultsSchema } from './agent-schema.ts'
 import { choice, count, durationMs, expected, flag, list, number, parsed, section, text } from './fields.ts'
 import { httpSchema } from './http-schema.ts'
 
+/** Where bans, limits and sessions are kept when nothing is said, beside the configuration file. */
+export const DEFAULT_STORAGE_PATH = 'weir.db'
+
 const address = (what: string, example: string) =>
   parsed(parseAddress, 'host:port or unix:path', example, `Address of ${what}.`)
 

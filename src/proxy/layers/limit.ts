@@ -49,6 +49,12 @@ function apply(call: AgentCall, verdict: LimitVerdict): Step {
   }
   const { retryAfterMs, rule, limit, ratePerSecond, remaining, resetMs } = verdict
   const because = verdict.reason === undefined ? '' : `: ${verdict.reason}`
+  if (verdict.isUnknown === true) {
+    /* No client did too much: this is our own trouble, and no quota to tell of. */
+    const message = `the limit ${rule} of agent ${call.policy.name} cannot be checked${because}`
+    call.fail(new WeirError('STORAGE', message, { sent: false, retryAfterMs }))
+    return HELD
+  }
   const what = verdict.code === 'BANNED' ? 'is banned' : 'is over its rate limit'
   call.fail(
     new WeirError(verdict.code, `agent ${call.policy.name} ${what}${because}`, {

@@ -41,6 +41,7 @@ export function storeOutOfReach(bucket: CachedBucket, nowMs: number): LimitDenie
     resetMs: bucket.bucket.resetMs(nowMs),
     rule: rule.name,
     reason: 'the limit store is out of reach or was lost just now, and onStoreFailure is deny',
+    isUnknown: true,
     shadow: rule.shadow,
   }
 }

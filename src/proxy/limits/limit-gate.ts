@@ -36,6 +36,8 @@ export interface LimitDenied {
   readonly rule: string
   /** For people: why. */
   readonly reason?: string
+  /** Nobody could say whether there are tokens: the caller is not over its limit as far as is known. */
+  readonly isUnknown?: boolean
   /** The limit only counts: the caller must let the event pass. */
   readonly shadow: boolean
   /** In shadow mode: what the other limits took. */

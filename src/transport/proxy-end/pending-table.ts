@@ -7,6 +7,7 @@ const MAX_SLOTS = 4096
 /** Ids whose late replies are still awaited; older ones are forgotten first. */
 const MAX_OWED = 1024
 
+/* Of the process, as what is held back for a shared write is: both go by turns of the event loop, and there is one. */
 let waitingInAll = 0
 
 /** Events that wait for their replies on all connections of this process. */
