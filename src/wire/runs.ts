@@ -62,6 +62,15 @@ export function hasRun(from: DataView, at: number, end: number, run: Run): boole
   return true
 }
 
+/** Whether a stretch of UTF-8 reads the same as Latin-1. */
+export function isAsciiRun(from: DataView, start: number, end: number): boolean {
+  let bits = 0
+  let at = start
+  for (; at + 4 <= end; at += 4) bits |= from.getInt32(at, true)
+  for (; at < end; at++) bits |= from.getUint8(at)
+  return (bits & 0x8080_8080) === 0
+}
+
 /** Chunks come from buffers of this size or are buffers of their own; larger ones are not kept alive. */
 const MAX_REMEMBERED_BYTES = 64 * 1024
 let viewedBytes: Buffer | undefined

@@ -1,4 +1,4 @@
-import { isAscii } from '../native-text.ts'
+import { isAsciiRun, viewOf } from '../runs.ts'
 
 /** Larger messages are left to generated code: strings cut from a text keep all of it alive. */
 export const MAX_CURSOR_BYTES = 16 * 1024
@@ -13,11 +13,13 @@ export class ProtoCursor {
   /** The message as Latin-1, to cut ASCII strings from without a native call for each; '' without one. */
   #text = ''
   #start = 0
+  #view: DataView = NO_VIEW
 
   openTexts(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_CURSOR_BYTES) return false
     this.open(bytes, start)
     this.#text = bytes.latin1Slice(start, end)
+    this.#view = viewOf(bytes)
     return true
   }
 
@@ -32,6 +34,7 @@ export class ProtoCursor {
   /** Lets go of the bytes. */
   close(): void {
     this.bytes = EMPTY
+    this.#view = NO_VIEW
     this.#text = ''
   }
 
@@ -67,9 +70,10 @@ export class ProtoCursor {
     const end = this.lengthEnd(before)
     const { at, bytes } = this
     this.at = end
-    if (this.#text === '' || !isAscii(bytes, at, end)) return bytes.utf8Slice(at, end)
+    if (this.#text === '' || !isAsciiRun(this.#view, at, end)) return bytes.utf8Slice(at, end)
     return this.#text.substring(at - this.#start, end - this.#start)
   }
 }
 
 const EMPTY = Buffer.alloc(0)
+const NO_VIEW = new DataView(EMPTY.buffer, 0, 0)
