@@ -13,13 +13,11 @@ export class ProtoCursor {
   /** The message as Latin-1, to cut ASCII strings from without a native call for each; '' without one. */
   #text = ''
   #start = 0
-  #view: DataView = NO_VIEW
 
   openTexts(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_CURSOR_BYTES) return false
     this.open(bytes, start)
     this.#text = bytes.latin1Slice(start, end)
-    this.#view = viewOf(bytes)
     return true
   }
 
@@ -34,7 +32,6 @@ export class ProtoCursor {
   /** Lets go of the bytes. */
   close(): void {
     this.bytes = EMPTY
-    this.#view = NO_VIEW
     this.#text = ''
   }
 
@@ -70,10 +67,18 @@ export class ProtoCursor {
     const end = this.lengthEnd(before)
     const { at, bytes } = this
     this.at = end
-    if (this.#text === '' || !isAsciiRun(this.#view, at, end)) return bytes.utf8Slice(at, end)
+    if (this.#text === '' || !isAscii(bytes, at, end)) return bytes.utf8Slice(at, end)
     return this.#text.substring(at - this.#start, end - this.#start)
   }
 }
 
+/** Replies are short, and may be alone in their chunk: a view on it would cost more than it saves. */
+const SHORT_BYTES = 16
+
+function isAscii(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > SHORT_BYTES) return isAsciiRun(viewOf(bytes), start, end)
+  for (let at = start; at < end; at++) if (bytes[at]! > 0x7f) return false
+  return true
+}
+
 const EMPTY = Buffer.alloc(0)
-const NO_VIEW = new DataView(EMPTY.buffer, 0, 0)
