@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { DEFAULT_FEATURES, DEFAULT_HEALTH_REPORTING, DEFAULT_LIMITS } from '../src/core/agent-messages.ts'
 import { WeirError } from '../src/core/errors.ts'
 import { plainAllow } from '../src/core/reply.ts'
@@ -12,6 +10,7 @@ import type { AgentEndOptions } from '../src/transport/proxy-link.ts'
 import { dialReverse } from '../src/transport/reverse/reverse-dialer.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
 import { program, udsAgent } from './harness/agents.ts'
+import { collector } from './harness/collector.ts'
 import { openLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
@@ -19,6 +18,8 @@ import { interleave, median, pairedRatio } from './harness/statistics.ts'
 import { HANDSHAKE, weirSide } from './harness/weir-side.ts'
 
 const EVENTS_PER_SECOND = 5000
+/** The soak looks at heaps, not at latencies: its generator need not keep a core busy. */
+const REST_MS = 1
 /** Events that wait for an answer at which the soak skips some: a starved machine must not be taken for a leak. */
 const MAX_OPEN = 500
 /** Seconds of the soak; the goal speaks of an hour: WEIR_BENCH_SOAK_S=3600. */
@@ -155,10 +156,8 @@ const AGENT: AgentEndOptions = {
 }
 
 async function soak(seconds: number): Promise<Row> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
+  const collect = collector()
   const heap = (): number => {
-    collect()
     collect()
     return process.memoryUsage().heapUsed
   }
@@ -177,9 +176,9 @@ async function soak(seconds: number): Promise<Row> {
     open--
     return isDone
   }
-  await openLoop(request, EVENTS_PER_SECOND, early * 1000)
+  await openLoop(request, EVENTS_PER_SECOND, early * 1000, REST_MS)
   const first = heap()
-  const figures = await openLoop(request, EVENTS_PER_SECOND, (seconds - early) * 1000)
+  const figures = await openLoop(request, EVENTS_PER_SECOND, (seconds - early) * 1000, REST_MS)
   const last = heap()
   await weir.close()
   await agent.stop()

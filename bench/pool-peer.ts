@@ -77,10 +77,10 @@ function wires(folder: string, port: number): readonly Wire[] {
 async function compare(wire: Wire, inFlight: number, pool: string, quick: boolean): Promise<Row[]> {
   const seconds = quick ? 0.3 : 2
   const weir = await weirSide(wire.dialer, 'x-ref-agent')
-  await closedLoop(weir.request, inFlight, quick ? 100 : 1000)
+  await closedLoop(weir.start, inFlight, quick ? 100 : 1000)
   const results = await interleave<ReferenceFigures>(quick ? 1 : 5, {
     ours: async () => {
-      const figures = await closedLoop(weir.request, inFlight, seconds * 1000)
+      const figures = await closedLoop(weir.start, inFlight, seconds * 1000)
       if (figures.failed > 0) throw new Error(`${figures.failed} of our requests failed`)
       return figures
     },

@@ -5,11 +5,11 @@ import type { Listener } from '../src/transport/proxy-link.ts'
 import { listenReverse } from '../src/transport/reverse/reverse-listener.ts'
 import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
 import { program, udsAgent } from './harness/agents.ts'
-import { closedLoop } from './harness/load.ts'
+import { countingLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
-import { type AgentSource, CONNECTIONS, HANDSHAKE, weirSide } from './harness/weir-side.ts'
+import { type AgentSource, CONNECTIONS, HANDSHAKE, type WeirSide, weirSide } from './harness/weir-side.ts'
 
 /** An agent that dialed in beside the same agent dialed on a Unix socket, same encoding. */
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
@@ -41,15 +41,11 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const reverse = await weirSide(source, 'x-ref-agent')
   const rows: Row[] = []
   for (const inFlight of quick ? [64] : [1, 64]) {
-    const load = (request: () => Promise<boolean>) => async (): Promise<number> => {
-      const figures = await closedLoop(request, inFlight, durationMs)
-      if (figures.failed > 0) throw new Error(`${figures.failed} requests failed`)
-      return figures.perSecond
-    }
-    await load(reverse.request)()
+    const load = (side: WeirSide) => () => countingLoop(side.start, inFlight, durationMs)
+    await load(reverse)()
     const results = await interleave(quick ? 1 : 7, {
-      reverse: load(reverse.request),
-      dialed: load(dialed.request),
+      reverse: load(reverse),
+      dialed: load(dialed),
     })
     rows.push(
       row(`@${inFlight}`, pairedRatio(results['reverse']!, results['dialed']!), 0.97, {

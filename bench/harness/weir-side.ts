@@ -11,6 +11,7 @@ import { AgentChain, type BodyPlan, NO_BODY } from '../../src/proxy/chain.ts'
 import type { Verdict } from '../../src/proxy/verdict.ts'
 import type { Dialer, HandshakeOptions } from '../../src/transport/connection.ts'
 import { requestHeaders } from './events.ts'
+import type { Starter } from './load.ts'
 
 export const HANDSHAKE: HandshakeOptions = {
   proxyId: 'weir',
@@ -23,6 +24,8 @@ export const HANDSHAKE: HandshakeOptions = {
 export interface WeirSide {
   /** One request of one event, from open to close, its verdict looked at. */
   readonly request: () => Promise<boolean>
+  /** The same for {@link countingLoop}. */
+  readonly start: Starter
   /** One body, as a request of its own. */
   readonly openBody: () => BodyAsker
   close(): Promise<void>
@@ -85,13 +88,18 @@ export async function weirSide(
   const bodyChain = new AgentChain('bench', [{ policy: bodyPolicy, pool }])
   const facts = { clientIp: '203.0.113.7' }
 
+  const start: Starter = (settled) => {
+    const scope = dispatcher.open(chain, facts)
+    void dispatcher
+      .dispatch(requestHeaders(scope.correlationId), scope)
+      .then(({ decision, requestHeaders }) => {
+        dispatcher.close(scope, undefined)
+        settled(decision.kind === 'allow' && requestHeaders[0]?.name === proof)
+      })
+  }
   const side: WeirSide = {
-    async request() {
-      const scope = dispatcher.open(chain, facts)
-      const verdict = await dispatcher.dispatch(requestHeaders(scope.correlationId), scope)
-      dispatcher.close(scope, undefined)
-      return verdict.decision.kind === 'allow' && verdict.requestHeaders[0]?.name === proof
-    },
+    request: () => new Promise(start),
+    start,
     openBody() {
       const scope = dispatcher.open(bodyChain, facts)
       const { correlationId } = scope

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { Agent, request } from 'node:http'
 import { promisify } from 'node:util'
-import { closedLoop } from '../harness/load.ts'
+import { closedLoop, type Starter } from '../harness/load.ts'
 
 export interface HttpFigures {
   readonly perSecond: number
@@ -36,15 +36,14 @@ export async function loadWithWrk(url: string, seconds: number): Promise<HttpFig
 /** The same in this process, where wrk is absent: slower, so the ratio is softer. */
 export async function loadHere(url: string, seconds: number): Promise<HttpFigures> {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-  const operation = (): Promise<boolean> =>
-    new Promise((resolve) => {
-      request(url, { agent }, (response) => {
-        response.resume().on('end', () => resolve(response.statusCode === 200))
-      })
-        .on('error', () => resolve(false))
-        .end()
+  const start: Starter = (settled) => {
+    request(url, { agent }, (response) => {
+      response.resume().on('end', () => settled(response.statusCode === 200))
     })
-  const figures = await closedLoop(operation, CONNECTIONS, seconds * 1000)
+      .on('error', () => settled(false))
+      .end()
+  }
+  const figures = await closedLoop(start, CONNECTIONS, seconds * 1000)
   agent.destroy()
   if (figures.failed > 0) throw new Error(`${figures.failed} of ${figures.done} requests failed`)
   return figures

@@ -13,29 +13,38 @@ const TAILS = Array.from(
 const VALUE_OF_CODE = new Int8Array(128).fill(-1)
 for (let digit = 0; digit < DIGITS.length; digit++) VALUE_OF_CODE[DIGITS.charCodeAt(digit)] = digit
 
+/** Prefixes there are; each serves {@link SLOT_RANGE} ids. */
+const PREFIXES = 32 ** 8
+
 /**
- * Makes the correlation ids of this process: `<8 random characters>-<sequence>`, unique per process without
- * coordination and never taken from a client. The sequence's low bits name a slot in the pending tables.
+ * Makes the correlation ids of this process: `<8 characters>-<3 digits>`, unique per process without coordination and
+ * never taken from a client. The digits name a slot in the pending tables; when they are used up the prefix, random at
+ * first, counts on. Twelve characters: V8 keeps a longer concatenation as a tree, and pays for it when it is first read.
  */
 export class CorrelationIds {
-  readonly #prefix: string
+  #prefix: number
   #low = 0
-  #high = 0
   #head: string
 
+  /** `prefix`: eight digits of base 32 to begin with. */
   constructor(prefix: string = randomPrefix()) {
-    this.#prefix = prefix
-    this.#head = `${prefix}-`
+    this.#prefix = Number.parseInt(prefix, 32)
+    this.#head = headOf(this.#prefix)
   }
 
   next(): string {
     const id = this.#head + TAILS[this.#low]!
     if (++this.#low === SLOT_RANGE) {
       this.#low = 0
-      this.#head = `${this.#prefix}-${(++this.#high).toString(32)}`
+      this.#prefix = (this.#prefix + 1) % PREFIXES
+      this.#head = headOf(this.#prefix)
     }
     return id
   }
+}
+
+function headOf(prefix: number): string {
+  return `${prefix.toString(32).padStart(8, '0')}-`
 }
 
 /** The slot number an id ends in, 0 to SLOT_RANGE - 1, or -1 when the id was not made here. */

@@ -16,9 +16,9 @@ export interface AdoptionHost {
   readonly admission: Admission
   readonly pusher: ConfigPusher
   /** Most connections that may be in use. */
-  readonly target: number
+  readonly target: () => number
   /** The configuration in force. */
-  readonly config: AgentConfig
+  readonly config: () => AgentConfig
   /** The connection is in the roster, and perhaps not in use yet. */
   onArrived(live: LiveConnection): void
   /** The connection may be used. */
@@ -41,12 +41,13 @@ export class Adoption {
   /** Why a connection cannot be taken now; undefined: it can. */
   refusal(incarnation: Incarnation | undefined): WeirError | undefined {
     const { agent, target, roster } = this.#host
-    return adoptionRefusal(agent, target, roster.all, incarnation)
+    return adoptionRefusal(agent, target(), roster.all, incarnation)
   }
 
   adopt(connection: Connection, incarnation: Incarnation | undefined): void {
     const host = this.#host
-    const { config: setup, pusher } = host
+    const { pusher } = host
+    const setup = host.config()
     const isTold = setup.config !== undefined && connection.transport !== 'v1'
     const isHeld = isTold && canBeTold(connection)
     const live = host.admission.adopted(connection, incarnation, isHeld)
@@ -57,7 +58,7 @@ export class Adoption {
     }
     pusher.deliverFirst(setup, live, (isAcknowledged) => {
       if (!isHeld || !live.enter()) return
-      if (host.config !== setup) pusher.push(host.config, [live])
+      if (host.config() !== setup) pusher.push(host.config(), [live])
       if (!isAcknowledged) this.#noteSilence(live)
       this.#enter(live, incarnation)
     })
@@ -70,7 +71,7 @@ export class Adoption {
     roster.publish()
     for (const old of olderRuns(roster.all, incarnation)) host.retire(old)
     /* The pool may have been made smaller while the agent thought its configuration over. */
-    if (roster.ready.length > host.target) host.retire(live)
+    if (roster.ready.length > host.target()) host.retire(live)
     host.onReady(live)
   }
 

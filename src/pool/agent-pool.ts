@@ -7,10 +7,15 @@ import type { PooledConnection } from './pooled-connection.ts'
 export interface AgentPool {
   readonly agent: string
   /**
-   * Picks a connection and leases it, in this turn, without I/O. A pinned request gets its own connection or
-   * `affinity-lost`, never another one.
+   * Bytes of one body that the agent says it takes: the least of its ready connections, or of those that were last.
+   * Infinity: it said nothing.
    */
-  lease(hints: LeaseHints): PooledConnection | Refusal
+  readonly maxBodyBytes: number
+  /**
+   * Picks a connection and leases it, in this turn, without I/O. A pinned request gets its own connection or
+   * `affinity-lost`, never another one. `now`: clock milliseconds, of callers that have just looked.
+   */
+  lease(hints: LeaseHints, now?: number): PooledConnection | Refusal
   /**
    * Queues a caller that `lease` refused with `full` or `paused`. FIFO; woken by a release, a resume, a new
    * connection. Returns an OVERLOADED error when the queue is full, undefined when queued.

@@ -9,13 +9,13 @@ import { AgentReports } from './agent-reports.ts'
 import { AgentWishes } from './agent-wishes.ts'
 import type { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
-import type { ConnectionOwner } from './connection-owner.ts'
+import { ConnectionOwner, type OwnerHost } from './connection-owner.ts'
 import { type Heritage, heritageOf } from './heritage.ts'
 import { Keeper } from './keeper.ts'
-import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
+import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
 import { Leasing } from './leasing.ts'
 import type { LiveConnection } from './live-connection.ts'
-import type { AgentConfig, Incarnation, ManagedPool } from './managed-pool.ts'
+import type { AgentConfig, Incarnation, ManagedPool, Summon } from './managed-pool.ts'
 import type { PoolCounters } from './pool-counters.ts'
 import type { PoolSettings, PoolSurroundings } from './pool-options.ts'
 import { connectionSnapshot, type PoolSnapshot, summed } from './pool-snapshot.ts'
@@ -61,15 +61,17 @@ export class ConnectionPool implements ManagedPool {
   readonly #keeper: Keeper | undefined
   readonly #owner: ConnectionOwner
   readonly #admission: Admission
-  readonly #adoption: Adoption
+  /** Of a pool whose agent dials in; any other has a keeper. */
+  readonly #adoption: Adoption | undefined
   readonly #pusher: ConfigPusher
   readonly #roster: Roster
   #leasing: Leasing
   /** The configuration each slot's dial under way was begun with. */
-  readonly #dialledWith = new WeakMap<Slot, AgentConfig>()
+  readonly #dialledWith: WeakMap<Slot, AgentConfig> | undefined
   #config: AgentConfig
   #target: number
   #visitAt = Number.POSITIVE_INFINITY
+  #summon: Summon | undefined
   #drained: Promise<void> | undefined
   #becomeReady!: () => void
   readonly #onReady: ((live: LiveConnection) => void) | undefined
@@ -77,7 +79,7 @@ export class ConnectionPool implements ManagedPool {
 
   constructor(parts: ConnectionPoolParts) {
     const { agent, settings, around, nextDialer, successorOf: old } = parts
-    const { random, clock } = around
+    const { random } = around
     this.agent = agent
     this.#around = around
     this.#onReady = parts.onReady
@@ -89,20 +91,27 @@ export class ConnectionPool implements ManagedPool {
     this.metrics = this.#heritage.metrics
     this.#counters = this.#heritage.counters
     this.#room = new WaitingRoom(this.#roomHost(), settings.maxWaiters)
-    this.#owner = this.#connectionOwner(this, clock.now())
+    this.#owner = this.#newOwner()
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#leasing = this.#newLeasing()
-    this.#pusher = new ConfigPusher(agent, clock, nextDialer !== undefined)
-    this.#adoption = new Adoption(this.#adoptionHost(this))
-    if (nextDialer !== undefined) this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
+    this.#pusher = new ConfigPusher(agent, around.clock, nextDialer !== undefined, around.pushCount)
+    if (nextDialer === undefined) this.#adoption = new Adoption(this.#adoptionHost())
+    else {
+      this.#dialledWith = new WeakMap()
+      this.#keeper = new Keeper(this.#slotHost(nextDialer), settings.connections)
+    }
     this.whenReady = new Promise((resolve) => {
       this.#becomeReady = resolve
     })
   }
 
-  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  /** Undefined with `ring-hash`, whose sessions follow from their keys, and where none are to be kept. */
   get sessions(): StickySessions | undefined {
     return this.#heritage.sessions
+  }
+
+  get maxBodyBytes(): number {
+    return this.#roster.maxBodyBytes
   }
 
   get visitAt(): number {
@@ -114,6 +123,11 @@ export class ConnectionPool implements ManagedPool {
     return this.#pusher.pushes
   }
 
+  watch(summon: Summon): void {
+    this.#summon = summon
+    if (this.sessions !== undefined) this.sessions.onDirty = summon
+  }
+
   start(): void {
     if (this.#isStarted) return
     this.#isStarted = true
@@ -121,9 +135,9 @@ export class ConnectionPool implements ManagedPool {
     this.#keeper?.start()
   }
 
-  lease(hints: LeaseHints): LiveConnection | Refusal {
+  lease(hints: LeaseHints, now?: number): LiveConnection | Refusal {
     const mustQueue = hints.pinnedTo === 0 && this.#room.hasFreeCallers
-    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints)
+    const leased = mustQueue ? (this.#leasing.refusal() ?? 'full') : this.#leasing.lease(hints, now)
     if (leased === 'paused') this.#counters.flowRejections++
     return leased
   }
@@ -141,6 +155,7 @@ export class ConnectionPool implements ManagedPool {
     if (this.#drained !== undefined && this.#roster.find(waiter.pinnedTo) === undefined)
       return refusalError(this.agent, 'draining')
     const refused = this.#room.add(waiter)
+    if (refused === undefined && this.#room.size === 1) this.#summon?.(this.agent)
     if (refused !== undefined) this.#counters.overflows++
     else if (this.#leasing.changedSince(waiter)) queueMicrotask(() => this.#serveAll())
     return refused
@@ -161,7 +176,7 @@ export class ConnectionPool implements ManagedPool {
 
   canAdopt(incarnation?: Incarnation): WeirError | undefined {
     if (this.#drained !== undefined) return refusalError(this.agent, 'draining')
-    if (this.#keeper === undefined) return this.#adoption.refusal(incarnation)
+    if (this.#adoption !== undefined) return this.#adoption.refusal(incarnation)
     const message = `agent ${this.agent}: we dial this agent, it must not dial in`
     return new WeirError('CONFLICT', message, { sent: false })
   }
@@ -169,7 +184,7 @@ export class ConnectionPool implements ManagedPool {
   adopt(connection: Connection, incarnation?: Incarnation): WeirError | undefined {
     const refused = this.canAdopt(incarnation)
     if (refused !== undefined) return refused
-    this.#adoption.adopt(connection, incarnation)
+    this.#adoption!.adopt(connection, incarnation)
     return undefined
   }
 
@@ -193,6 +208,8 @@ export class ConnectionPool implements ManagedPool {
     const before = this.#heritage
     this.#settings = settings
     this.#heritage = heritageOf(this.agent, settings, this.#around, before)
+    this.#owner.breaker = this.#breaker
+    if (this.#summon !== undefined) this.watch(this.#summon)
     if (before.sessions !== this.sessions) void before.sessions?.flush()
     if (before.breaker !== this.#breaker && !before.breaker.isClosed)
       this.#around.probe.breakerChanged?.(this.agent, 'closed')
@@ -201,14 +218,14 @@ export class ConnectionPool implements ManagedPool {
     this.#room.capacity = settings.maxWaiters
     this.#admission.retune(settings)
     this.#roster.use(strategyNamed(settings.strategy), settings.maxBurst)
-    this.#visitAt = 0
+    this.#visitBy(0)
     this.#serveAll()
   }
 
   pushConfig(config: unknown, version?: string): ConfigPush {
     this.#config = { config, version }
     const push = this.#pusher.push(this.#config, this.#roster.ready)
-    this.#visitAt = 0
+    this.#visitBy(0)
     return push
   }
 
@@ -246,6 +263,7 @@ export class ConnectionPool implements ManagedPool {
   snapshot(): PoolSnapshot {
     const now = this.#around.clock.now()
     this.#owner.now = now
+    const { last } = this.#owner.reports
     const connections = Array.from(this.#roster.all, (live) => connectionSnapshot(live, now))
     return {
       agent: this.agent,
@@ -257,6 +275,7 @@ export class ConnectionPool implements ManagedPool {
       breakerRetryMs: this.#breaker.retryAfterMs(now),
       ...this.#counters.snapshot(now),
       sessions: this.sessions?.table.size ?? 0,
+      reported: last && { report: last.report, ageMs: now - last.heardAt },
       connections,
     }
   }
@@ -281,13 +300,19 @@ export class ConnectionPool implements ManagedPool {
     )
   }
 
+  #visitBy(at: number): void {
+    if (at >= this.#visitAt) return
+    this.#visitAt = at
+    this.#summon?.(this.agent)
+  }
+
   #serveAll(): void {
     if (this.#room.size > 0) for (const live of this.#roster.all) this.#room.serve(live)
   }
 
   #noteArrival(live: LiveConnection): void {
     this.#counters.connected++
-    this.#visitAt = Math.min(this.#visitAt, live.visit(this.#owner.now))
+    this.#visitBy(live.visit(this.#owner.now))
     /* Legacy framing has no greeting: such a connection proves nothing. */
     if (live.connection.transport !== 'v1') this.#breaker.signOfLife(this.#owner.now)
   }
@@ -313,7 +338,7 @@ export class ConnectionPool implements ManagedPool {
     const replaced = this.#keeper!.filled(slot)
     for (const old of this.#roster.ready)
       if (replaced !== undefined && old.origin.slot === replaced) this.#retire(old)
-    if (this.#dialledWith.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
+    if (this.#dialledWith!.get(slot) !== this.#config) this.#pusher.push(this.#config, [live])
     this.#noteReady(live)
   }
 
@@ -326,16 +351,6 @@ export class ConnectionPool implements ManagedPool {
     this.#room.release(connection)
   }
 
-  /**
-   * What the end of a lease says of the agent as a whole. Failures of a connection that is ejected already are its own
-   * while another one serves: what was in flight on one dead connection fails at once and would open the breaker.
-   */
-  #evidence(live: LiveConnection, outcome: LeaseOutcome): LeaseOutcome {
-    const isFailure = outcome === 'timeout' || outcome === 'bad-reply'
-    if (!isFailure || live.health.trialAt === undefined) return outcome
-    return this.#roster.ready.some((other) => other !== live && other.isUsable) ? 'cancelled' : outcome
-  }
-
   #slotHost(nextDialer: NextDialer): SlotHost {
     const { clock, random, probe } = this.#around
     const { reconnect, dialTimeoutMs, stableAfterMs } = this.#settings
@@ -346,7 +361,7 @@ export class ConnectionPool implements ManagedPool {
       dialTimeoutMs,
       stableAfterMs,
       nextDialer: (slot) => {
-        this.#dialledWith.set(slot, this.#config)
+        this.#dialledWith!.set(slot, this.#config)
         return nextDialer(this.#config)
       },
       onDialed: (slot, connection) => this.#onDialed(slot, connection),
@@ -357,19 +372,15 @@ export class ConnectionPool implements ManagedPool {
     }
   }
 
-  #adoptionHost(pool: ConnectionPool): AdoptionHost {
+  #adoptionHost(): AdoptionHost {
     return {
       agent: this.agent,
       probe: this.#around.probe,
       roster: this.#roster,
       admission: this.#admission,
       pusher: this.#pusher,
-      get target() {
-        return pool.#target
-      },
-      get config() {
-        return pool.#config
-      },
+      target: () => this.#target,
+      config: () => this.#config,
       onArrived: (live) => this.#noteArrival(live),
       onReady: (live) => this.#noteReady(live),
       retire: (live) => this.#retire(live),
@@ -390,47 +401,25 @@ export class ConnectionPool implements ManagedPool {
     }
   }
 
-  #connectionOwner(pool: ConnectionPool, now: number): ConnectionOwner {
+  #newOwner(): ConnectionOwner {
+    const { agent, metrics } = this
     const { clock, probe, onReloadRequested } = this.#around
-    const room = this.#room
     const wishes = new AgentWishes(clock, probe, onReloadRequested, (live) => {
       if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
     })
-    const owner: ConnectionOwner = {
-      agent: this.agent,
-      clock,
-      now,
-      inFlight: 0,
-      slow: 0,
-      reports: new AgentReports(clock, probe, this.metrics, wishes),
-      get waiting() {
-        return room.size
-      },
-      get isBreakerClosed() {
-        return pool.#heritage.breaker.isClosed
-      },
-      onReleased: (live, outcome, elapsedMs) => {
-        this.#counters.countRelease(outcome, owner.now)
-        this.#breaker.settle(this.#evidence(live, outcome), elapsedMs, owner.now)
-      },
-      onRoom: (live) => room.serve(live),
-      onEjected: (live) => {
-        this.#counters.ejections++
-        room.serve(live)
-      },
+    const host: OwnerHost = {
       onGone: (live, reason) => this.#onGone(live, reason),
-      onHealthChanged: (live, report) => {
-        this.#visitAt = 0
-        owner.reports.health(live, report)
-      },
-      onFlowChanged: (change) => this.#counters.countFlow(change),
-      onPonged: () => this.#breaker.signOfLife(owner.now),
-      onStrayReply: () => {
-        this.#counters.strays++
-        this.#breaker.signOfLife(clock.now())
-        probe.strayReply?.(this.agent)
-      },
+      onUrgent: () => this.#visitBy(0),
     }
-    return owner
+    return new ConnectionOwner(host, {
+      agent,
+      clock,
+      probe,
+      room: this.#room,
+      roster: this.#roster,
+      counters: this.#counters,
+      breaker: this.#breaker,
+      reports: new AgentReports(clock, probe, metrics, wishes),
+    })
   }
 }

@@ -8,7 +8,7 @@ import type { ConfigPush } from './config-push.ts'
 import { ConnectionPool, type ConnectionPoolParts } from './connection-pool.ts'
 import type { LeaseHints, LeaseOutcome, LeaseWaiter, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
-import type { Incarnation, ManagedPool } from './managed-pool.ts'
+import type { Incarnation, ManagedPool, Summon } from './managed-pool.ts'
 import type { PoolSettings } from './pool-options.ts'
 import type { PoolSnapshot } from './pool-snapshot.ts'
 import type { PooledConnection } from './pooled-connection.ts'
@@ -69,6 +69,10 @@ export class ExclusivePool implements ManagedPool {
     return this.inner.metrics
   }
 
+  get maxBodyBytes(): number {
+    return this.inner.maxBodyBytes
+  }
+
   /** None: a lent connection goes to whoever is next in line. */
   get sessions(): undefined {
     return undefined
@@ -96,12 +100,16 @@ export class ExclusivePool implements ManagedPool {
     return this.inner.visitAt
   }
 
+  watch(summon: Summon): void {
+    this.inner.watch(summon)
+  }
+
   start(): void {
     this.inner.start()
   }
 
-  lease(hints: LeaseHints): PooledConnection | Refusal {
-    if (hints.pinnedTo !== 0) return this.inner.lease(hints)
+  lease(hints: LeaseHints, now?: number): PooledConnection | Refusal {
+    if (hints.pinnedTo !== 0) return this.inner.lease(hints, now)
     const refusal = this.inner.refusal()
     return refusal ?? 'full'
   }

@@ -28,9 +28,8 @@ export class Leasing {
     this.#onUnavailable = onUnavailable
   }
 
-  lease(hints: LeaseHints): LiveConnection | Refusal {
+  lease(hints: LeaseHints, now = this.#owner.clock.now()): LiveConnection | Refusal {
     const owner = this.#owner
-    const now = owner.clock.now()
     owner.now = now
     if (hints.pinnedTo !== 0) return this.#leasePinned(hints, now)
     if (!this.#breaker.wouldAdmit(now)) return 'breaker-open'

@@ -214,9 +214,14 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this
   }
 
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs = latencyMs): void {
+  release(
+    outcome: LeaseOutcome,
+    latencyMs: number,
+    lease?: LeaseHints,
+    heldMs = latencyMs,
+    now = this.#owner.clock.now(),
+  ): void {
     const owner = this.#owner
-    const now = owner.clock.now()
     owner.now = now
     const beganAt = now - heldMs
     this.inFlight--
@@ -295,7 +300,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.health.ponged(owner.now)
     this.#isEjected = this.health.trialAt !== undefined
     this.#countSlow()
-    if (wasSilent) owner.onPonged(this)
+    if (wasSilent) owner.onPonged()
     if (owner.waiting !== 0) owner.onRoom(this)
   }
 
@@ -363,6 +368,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.health.reported(report, owner.now, owner.clock.wallMs())
+    owner.reports.heard(report, owner.now)
     if (report.state !== this.#reported) {
       this.#reported = report.state
       owner.onHealthChanged(this, report)
@@ -384,7 +390,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   onStrayReply(): void {
     this.strays++
-    this.#owner.onStrayReply(this)
+    this.#owner.onStrayReply()
   }
 
   /** Asks whether anybody is there, ahead of the next heartbeat. */

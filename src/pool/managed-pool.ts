@@ -21,11 +21,14 @@ export interface Incarnation {
   readonly epoch: number
 }
 
+/** Looks at the pool of this agent again, soon: something in it may not wait for the instant it named before. */
+export type Summon = (agent: string) => void
+
 /** A pool as the registry and operators see it. */
 export interface ManagedPool extends AgentPool {
   /** Series that the agent reports of itself. */
   readonly metrics: AgentMetrics
-  /** Sticky sessions, to be listed and ended; undefined where the strategy keeps none. */
+  /** Sticky sessions, to be listed and ended; undefined where none are kept. */
   readonly sessions: StickySessions | undefined
   /** Resolves with the first connection, or with the drain. */
   readonly whenReady: Promise<void>
@@ -47,8 +50,10 @@ export interface ManagedPool extends AgentPool {
   pushConfig(config: unknown, version?: string): ConfigPush
   /** Latest pushes, oldest first. */
   readonly configPushes: readonly ConfigPush[]
-  /** Instant of the next {@link visit}, clock milliseconds. */
+  /** Instant of the next {@link visit}, clock milliseconds; Infinity: none is needed as things are. */
   readonly visitAt: number
+  /** `summon` is called whenever {@link visitAt} may have come nearer, so nobody needs to ask idle pools. */
+  watch(summon: Summon): void
   /** Heartbeats, retirement, sweeps: whatever time alone brings about. Called by one shared timer. */
   visit(now: number): void
   /** A copy of the present state; never waits. */

@@ -6,6 +6,7 @@ import type { BreakerOptions } from '../policy/breaker/breaker.ts'
 import type { HealthOptions } from '../policy/health/health-options.ts'
 import type { StrategyName } from '../policy/picker.ts'
 import type { SessionTableOptions } from '../policy/sessions/session-table.ts'
+import type { PushCount } from './config-push.ts'
 import type { SessionStore } from './session-store.ts'
 
 /** What operators set per agent; every field optional. */
@@ -45,7 +46,7 @@ export interface PoolOptions {
   readonly maxEjectedShare?: number
   readonly health?: HealthOptions
   readonly breaker?: BreakerOptions
-  /** Sticky sessions; `ring-hash` keeps none, its sessions follow from their keys. */
+  /** Sticky sessions; `ring-hash` keeps none, its sessions follow from their keys. `maxSessions` 0: none are kept. */
   readonly sessions?: SessionTableOptions
 }
 
@@ -62,6 +63,8 @@ export interface PoolSurroundings {
   readonly probe: Probe
   /** Where sticky sessions outlive the process; absent: they do not. */
   readonly sessionStore?: SessionStore | undefined
+  /** Shared by all pools of a process; absent: the pool counts for itself. */
+  readonly pushCount?: PushCount | undefined
   /** An agent asked to have its configuration read anew. */
   readonly onReloadRequested?: ((agent: string) => void) | undefined
 }
@@ -72,6 +75,10 @@ export interface PoolSurroundings {
  */
 const DEFAULT_MAX_PAUSE_MS = 2000
 
+/* Shared by all agents that say nothing else. */
+const DEFAULT_RECONNECT: BackoffOptions = Object.freeze({ maxMs: DEFAULT_MAX_PAUSE_MS })
+const DEFAULTS = Object.freeze({})
+
 /** Fills in the defaults. The values are the caller's to check. */
 export function poolSettings(options: PoolOptions = {}): PoolSettings {
   return Object.freeze({
@@ -80,7 +87,10 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     maxConcurrentPerConnection: options.maxConcurrentPerConnection ?? 100,
     maxBurst: options.maxBurst ?? 32,
     maxWaiters: options.maxWaiters ?? 1000,
-    reconnect: { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
+    reconnect:
+      options.reconnect === undefined
+        ? DEFAULT_RECONNECT
+        : { maxMs: DEFAULT_MAX_PAUSE_MS, ...options.reconnect },
     dialTimeoutMs: options.dialTimeoutMs ?? 15_000,
     stableAfterMs: options.stableAfterMs ?? 5000,
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
@@ -90,8 +100,8 @@ export function poolSettings(options: PoolOptions = {}): PoolSettings {
     slowStartMs: options.slowStartMs ?? 10_000,
     heartbeatMs: options.heartbeatMs ?? 10_000,
     maxEjectedShare: options.maxEjectedShare ?? 0.5,
-    health: options.health ?? {},
-    breaker: options.breaker ?? {},
-    sessions: options.sessions ?? {},
+    health: options.health ?? DEFAULTS,
+    breaker: options.breaker ?? DEFAULTS,
+    sessions: options.sessions ?? DEFAULTS,
   })
 }

@@ -25,7 +25,8 @@ export interface PooledConnection {
   /**
    * Ends one lease. Called exactly once per lease. `latencyMs` only counts with `replied`. `lease`: what it was leased
    * with; may be left out when that was no body chunk. `heldMs`: since the lease, which tells what its end is evidence
-   * for; absent: `latencyMs`. A piece of a body that was sent ahead is held for longer than the agent worked on it.
+   * for; absent: `latencyMs`. A piece of a body that was sent ahead is held for longer than the agent worked on it. `now`:
+   * clock milliseconds, of callers that have just looked.
    */
-  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs?: number): void
+  release(outcome: LeaseOutcome, latencyMs: number, lease?: LeaseHints, heldMs?: number, now?: number): void
 }

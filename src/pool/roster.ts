@@ -1,8 +1,13 @@
+import { statedBodyLimit } from '../core/agent-messages.ts'
 import type { Random } from '../core/random.ts'
 import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
 import { Burst, type PoolLoad } from './burst.ts'
 import type { LeaseHints, Refusal } from './lease.ts'
 import type { LiveConnection } from './live-connection.ts'
+
+const NOBODY: readonly LiveConnection[] = []
+/** Of every pool without a ready connection: of a large fleet that may be most. */
+const NOBODY_TO_PICK: Picker = { pick: () => -1 }
 
 /**
  * The live connections of a pool and the picker over those that are ready. The picker is built anew whenever
@@ -15,15 +20,15 @@ export class Roster {
   readonly #byId = new Map<number, LiveConnection>()
   readonly #context: { -readonly [K in keyof PickContext]: PickContext[K] } = { hashKey: undefined, avoid: 0 }
   /** In the order the picker was built with. */
-  #ready: readonly LiveConnection[] = []
-  #picker: Picker
+  #ready = NOBODY
+  #picker = NOBODY_TO_PICK
+  #maxBodyBytes = Number.POSITIVE_INFINITY
   #isClosed = false
 
   constructor(strategy: Strategy, random: Random, maxBurst: number) {
     this.#strategy = strategy
     this.#burst = new Burst(strategy.weighs, maxBurst)
     this.#random = random
-    this.#picker = strategy.build([], random)
   }
 
   /** Chooses another way from now on, among the same connections. */
@@ -42,6 +47,11 @@ export class Roster {
     return this.#ready
   }
 
+  /** Bytes of one body that every ready connection takes; while there is none, what held before. */
+  get maxBodyBytes(): number {
+    return this.#maxBodyBytes
+  }
+
   find(id: number): LiveConnection | undefined {
     return this.#byId.get(id)
   }
@@ -57,8 +67,10 @@ export class Roster {
 
   /** A connection changed its stage. */
   publish(): void {
-    this.#ready = this.#isClosed ? [] : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
-    this.#picker = this.#strategy.build(this.#ready, this.#random)
+    const ready = this.#isClosed ? NOBODY : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
+    this.#ready = ready
+    this.#picker = ready.length === 0 ? NOBODY_TO_PICK : this.#strategy.build(ready, this.#random)
+    if (ready.length > 0) this.#maxBodyBytes = leastBodyLimit(ready)
   }
 
   /** Nothing is picked from now on. */
@@ -109,4 +121,10 @@ export class Roster {
     if (usable === 0) return 'unavailable'
     return paused === usable ? 'paused' : 'full'
   }
+}
+
+function leastBodyLimit(ready: readonly LiveConnection[]): number {
+  let least = Number.POSITIVE_INFINITY
+  for (const { connection } of ready) least = Math.min(least, statedBodyLimit(connection.capabilities.limits))
+  return least
 }

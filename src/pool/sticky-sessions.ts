@@ -14,6 +14,8 @@ const SWEEP = 5000
 /** The sticky sessions of one agent and their way to the store. With `before` it goes on from there. */
 export class StickySessions {
   readonly table: SessionTable
+  /** Told the agent's name when changes wait to be written and none did before. Set by the agent's pool. */
+  onDirty: ((agent: string) => void) | undefined
   readonly #agent: string
   readonly #clock: Clock
   readonly #probe: Probe
@@ -35,7 +37,10 @@ export class StickySessions {
     this.#clock = clock
     this.#probe = probe
     this.#store = store
-    this.table = new SessionTable({ ...options, isStored: store !== undefined })
+    this.table =
+      store === undefined
+        ? new SessionTable(options)
+        : new SessionTable({ ...options, isStored: true, onDirty: () => this.onDirty?.(agent) })
     if (before === undefined) return
     this.#isLoaded = before.#isLoaded
     this.#takeOver(before)

@@ -44,5 +44,23 @@ export interface Layer {
   recover?(call: AgentCall): Recovery
 }
 
+/** A layer with each of its fields, present or not. */
+export type PipelineLayer = Pick<Layer, 'name'> & {
+  readonly [Field in Exclude<keyof Layer, 'name'>]-?: Layer[Field] | undefined
+}
+
+const NO_LAYER = {
+  enter: undefined,
+  leave: undefined,
+  extend: undefined,
+  outlasts: undefined,
+  recover: undefined,
+}
+
 /** The layers around each call to one agent, outermost first. */
-export type Pipeline = readonly Layer[]
+export type Pipeline = readonly PipelineLayer[]
+
+/** Gives all layers one shape: every call walks them twice, and a field that is always in one place is found at once. */
+export function pipelineOf(layers: readonly Layer[]): Pipeline {
+  return layers.map((layer) => ({ ...NO_LAYER, ...layer }))
+}

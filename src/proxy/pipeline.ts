@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Probe } from '../core/probe.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import { type AgentPolicy, getsSeveralEvents } from './agent-policy.ts'
-import type { Layer, LayerName, Pipeline } from './layer.ts'
+import { type Layer, type LayerName, type Pipeline, pipelineOf } from './layer.ts'
 import { acquireLayer } from './layers/acquire.ts'
 import { affinityLayer } from './layers/affinity.ts'
 import { deadlineLayer } from './layers/deadline.ts'
@@ -35,7 +35,7 @@ const DEFAULT_AFFINITY_IDLE_TTL_MS = 300_000
 export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeline {
   const { clock, wheel, probe, limits } = parts
   const watched = probe.agentCall !== undefined || probe.bypass !== undefined
-  const inner: Pipeline = [acquireLayer(wheel, clock), sendLayer]
+  const inner = [acquireLayer(wheel, clock), sendLayer]
   const layers: readonly (Layer | undefined)[] = [
     deadlineLayer(wheel),
     watched ? traceLayer(probe, clock) : undefined,
@@ -49,10 +49,10 @@ export function buildPipeline(policy: AgentPolicy, parts: PipelineParts): Pipeli
     failoverLayer,
     ...inner,
   ]
-  return layers.filter((layer) => layer !== undefined)
+  return pipelineOf(layers.filter((layer) => layer !== undefined))
 }
 
 /** Names in order, for `weir config show --layers`. */
 export function layerNames(pipeline: Pipeline): readonly LayerName[] {
-  return pipeline.map((layer) => layer.name)
+  return pipeline.map(({ name }) => name)
 }

@@ -17,6 +17,12 @@ test('ids count through their slots and never repeat', () => {
   assert.equal(seen.size, SLOT_RANGE * 2 + 5)
 })
 
+test('ids keep their length when their prefix counts on, and after the last prefix comes the first', () => {
+  const ids = new CorrelationIds('vvvvvvvv')
+  for (let n = 0; n < SLOT_RANGE; n++) assert.match(ids.next(), /^vvvvvvvv-[0-9a-v]{3}$/)
+  assert.equal(ids.next(), '00000000-000')
+})
+
 test('two processes get different prefixes', () => {
   assert.notEqual(new CorrelationIds().next().slice(0, 8), new CorrelationIds().next().slice(0, 8))
 })

@@ -1,10 +1,15 @@
 const BUCKETS = 10
+/** The buckets before the first outcome. Nothing is ever written here. */
+const NONE = new Float64Array(0)
 
-/** Successes and failures of the last `windowMs`, in ten buckets. O(1) per event, nothing allocated. */
+/**
+ * Successes and failures of the last `windowMs`, in ten buckets. O(1) per event, nothing allocated but the buckets
+ * themselves, once: most agents of a large fleet never see an event.
+ */
 export class FailureWindow {
   readonly #bucketMs: number
-  readonly #successes = new Float64Array(BUCKETS)
-  readonly #failures = new Float64Array(BUCKETS)
+  #successes = NONE
+  #failures = NONE
   #successTotal = 0
   #failureTotal = 0
   /** Number of the newest bucket: floor(now / bucketMs). */
@@ -15,6 +20,7 @@ export class FailureWindow {
   }
 
   count(isFailure: boolean, now: number): void {
+    if (this.#successes === NONE) this.#begin()
     this.#moveTo(now)
     const slot = this.#newest % BUCKETS
     if (isFailure) {
@@ -45,7 +51,13 @@ export class FailureWindow {
     this.#failureTotal = 0
   }
 
+  #begin(): void {
+    this.#successes = new Float64Array(BUCKETS)
+    this.#failures = new Float64Array(BUCKETS)
+  }
+
   #moveTo(now: number): void {
+    if (this.#successes === NONE) return
     const target = Math.floor(now / this.#bucketMs)
     if (target <= this.#newest) return
     if (target - this.#newest >= BUCKETS) {

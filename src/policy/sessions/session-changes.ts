@@ -18,11 +18,14 @@ export interface SessionChanges {
  */
 export class ChangeLog<T extends { readonly key: string }> {
   readonly #maxRemoved: number
+  readonly #onFirst: (() => void) | undefined
   readonly #changed = new Set<T>()
   readonly #removed = new Set<string>()
 
-  constructor(maxRemoved: number) {
+  /** `onFirst`: called by the first change after there was none. */
+  constructor(maxRemoved: number, onFirst?: () => void) {
     this.#maxRemoved = maxRemoved
+    this.#onFirst = onFirst
   }
 
   get size(): number {
@@ -30,8 +33,10 @@ export class ChangeLog<T extends { readonly key: string }> {
   }
 
   save(session: T): void {
+    const isFirst = this.size === 0
     this.#changed.add(session)
     if (this.#removed.size > 0) this.#removed.delete(session.key)
+    if (isFirst) this.#onFirst?.()
   }
 
   remove(session: T): void {
@@ -41,7 +46,9 @@ export class ChangeLog<T extends { readonly key: string }> {
 
   /** Notes a stored key that is no session. */
   removeKey(key: string): void {
+    const isFirst = this.size === 0
     this.#removed.add(key)
+    if (isFirst) this.#onFirst?.()
     if (this.#removed.size <= this.#maxRemoved) return
     for (const oldest of this.#removed) {
       this.#removed.delete(oldest)

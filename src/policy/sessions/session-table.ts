@@ -10,6 +10,8 @@ export interface SessionTableOptions {
   readonly maxSessions?: number
   /** Whether changes are noted for `drainDirty`. Default false: without a store nobody would collect them. */
   readonly isStored?: boolean
+  /** Called when changes wait for `drainDirty` and none did before. */
+  readonly onDirty?: () => void
 }
 
 /** A sticky session. Instants are the clock's `now`. */
@@ -64,7 +66,8 @@ export class SessionTable {
       this.#idleTtlMs === Number.POSITIVE_INFINITY
         ? STORED_USE_SLACK_NEVER_MS
         : this.#idleTtlMs * STORED_USE_SLACK
-    this.#changes = options.isStored === true ? new ChangeLog<Entry>(this.#maxSessions) : undefined
+    this.#changes =
+      options.isStored === true ? new ChangeLog<Entry>(this.#maxSessions, options.onDirty) : undefined
   }
 
   /** Sessions held, those that ended but were not swept yet included. */

@@ -34,10 +34,11 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
     name: 'acquire',
     enter(call: AgentCall) {
       call.queuedAt = 0
-      const leased = call.agent.pool.lease(call)
-      if (typeof leased === 'string') return refused(call, leased)
       /* Nothing waited: the turn that began the call leases too, and one look at the clock serves both. */
-      call.take(leased, call.wasHeld ? clock.now() : call.startedAt)
+      const now = call.wasHeld || call.attempts > 0 ? clock.now() : call.startedAt
+      const leased = call.agent.pool.lease(call, now)
+      if (typeof leased === 'string') return refused(call, leased)
+      call.take(leased, now)
       return PROCEED
     },
     outlasts(call: AgentCall, refusal) {
@@ -53,7 +54,7 @@ export function acquireLayer(wheel: TimerWheel, clock: Clock): Layer {
       if (connection === null) return
       const now = clock.now()
       const { leasedAt, dueSince } = call
-      connection.release(call.leaseOutcome, now - Math.max(leasedAt, dueSince), call, now - leasedAt)
+      connection.release(call.leaseOutcome, now - Math.max(leasedAt, dueSince), call, now - leasedAt, now)
     },
   }
 }

@@ -3,7 +3,7 @@ import { WeirError } from '../../core/errors.ts'
 import { NOT_ARMED, type TimerWheel, type WheelNode } from '../../core/timer-wheel.ts'
 import type { PooledConnection } from '../../pool/pooled-connection.ts'
 import { AgentCall, type CallOwner } from '../agent-call.ts'
-import { HELD, type Layer, type Pipeline, PROCEED } from '../layer.ts'
+import { HELD, type Layer, type Pipeline, PROCEED, pipelineOf } from '../layer.ts'
 import { UNPINNED } from '../request-scope.ts'
 
 /**
@@ -11,8 +11,8 @@ import { UNPINNED } from '../request-scope.ts'
  * other is cancelled. A first try that fails leaves the second to answer. Only for events that no earlier event of the request binds to a connection. The agent may
  * see such an event twice: operators choose that per agent.
  */
-export function hedgeLayer(wheel: TimerWheel, clock: Clock, inner: Pipeline): Layer {
-  const pipeline: Pipeline = [inner[0]!, elsewhereLayer, ...inner.slice(1)]
+export function hedgeLayer(wheel: TimerWheel, clock: Clock, inner: readonly Layer[]): Layer {
+  const pipeline = pipelineOf([inner[0]!, elsewhereLayer, ...inner.slice(1)])
   return {
     name: 'hedge',
     enter(call: AgentCall) {
