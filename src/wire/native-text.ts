@@ -29,23 +29,3 @@ export function putText(bytes: Buffer, at: number, text: string): number {
   }
   return at + length
 }
-
-/** Copies a short constant. */
-export function putBytes(bytes: Buffer, at: number, constant: Uint8Array): number {
-  const { length } = constant
-  for (let i = 0; i < length; i++) bytes[at + i] = constant[i]!
-  return at + length
-}
-
-export function hasBytes(bytes: Buffer, at: number, end: number, constant: Uint8Array): boolean {
-  const { length } = constant
-  if (end - at < length) return false
-  for (let i = 0; i < length; i++) if (bytes[at + i] !== constant[i]) return false
-  return true
-}
-
-/** Whether a stretch of UTF-8 reads the same as Latin-1. */
-export function isAscii(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (bytes[at]! > 0x7f) return false
-  return true
-}

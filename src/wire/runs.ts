@@ -14,6 +14,8 @@ export class Run {
   readonly length: number
   /** The bytes, filled up with zeros. */
   readonly words: Float64Array
+  /** The last eight bytes. NaN, which equals nothing, when there are fewer. */
+  readonly lastWord: number
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
@@ -21,6 +23,8 @@ export class Run {
     const padded = new Uint8Array(Math.ceil(bytes.length / 8) * 8)
     padded.set(bytes)
     this.words = new Float64Array(padded.buffer)
+    const view = new DataView(padded.buffer)
+    this.lastWord = bytes.length < 8 ? Number.NaN : view.getFloat64(bytes.length - 8, true)
   }
 }
 
@@ -42,4 +46,42 @@ export function copyRun(from: DataView, start: number, length: number, to: DataV
   for (let word = at, next = start; word < end; word += 8, next += 8)
     to.setFloat64(word, from.getFloat64(next, true), true)
   return end
+}
+
+/** Whether a run stands at `at`, within what ends at `end`. */
+export function hasRun(from: DataView, at: number, end: number, run: Run): boolean {
+  const { length, words } = run
+  if (end - at < length) return false
+  if (length >= 8) {
+    const whole = length >> 3
+    for (let i = 0, word = at; i < whole; i++, word += 8)
+      if (from.getFloat64(word, true) !== words[i]) return false
+    return from.getFloat64(at + length - 8, true) === run.lastWord
+  }
+  for (let i = 0; i < length; i++) if (from.getUint8(at + i) !== run.bytes[i]) return false
+  return true
+}
+
+/** Whether a stretch of UTF-8 reads the same as Latin-1. */
+export function isAsciiRun(from: DataView, start: number, end: number): boolean {
+  let bits = 0
+  let at = start
+  for (; at + 4 <= end; at += 4) bits |= from.getInt32(at, true)
+  for (; at < end; at++) bits |= from.getUint8(at)
+  return (bits & 0x8080_8080) === 0
+}
+
+/** Chunks come from buffers of this size or are buffers of their own; larger ones are not kept alive. */
+const MAX_REMEMBERED_BYTES = 64 * 1024
+let viewedBytes: Buffer | undefined
+let viewOfBytes: DataView = new DataView(new ArrayBuffer(0))
+
+/** A view on received bytes. That of the last chunk is remembered: the frames of one chunk share it. */
+export function viewOf(bytes: Buffer): DataView {
+  if (bytes === viewedBytes) return viewOfBytes
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (view.buffer.byteLength > MAX_REMEMBERED_BYTES) return view
+  viewedBytes = bytes
+  viewOfBytes = view
+  return view
 }

@@ -1,3 +1,4 @@
+import { jsonMarks, MARK_BITS } from './json-marks.ts'
 import { copyRun, RUN_SLACK } from './runs.ts'
 
 /*
@@ -10,7 +11,6 @@ import { copyRun, RUN_SLACK } from './runs.ts'
 const BYTES = 16 * 1024
 /** Leaves room for three bytes per character, without which UTF-8 is measured before it is written. */
 const MAX_CHARACTERS = Math.floor((BYTES - RUN_SLACK) / 3)
-const HIGH_BITS = 0x8080_8080
 const EIGHT_SPACES = Buffer.from(' '.repeat(8)).readDoubleLE()
 
 const bytes = Buffer.allocUnsafeSlow(BYTES)
@@ -45,7 +45,7 @@ export function isStageJson(): boolean {
   const count = (end + 3) >> 2
   let marks = 0
   for (let i = 0; i < count; i++) marks |= jsonMarks(words[i]!)
-  return (marks & HIGH_BITS) === 0
+  return (marks & MARK_BITS) === 0
 }
 
 /** The same for the next text alone. */
@@ -55,10 +55,5 @@ export function isNextTextJson(length: number): boolean {
   let marks = 0
   for (; at + 4 <= behind; at += 4) marks |= jsonMarks(view.getInt32(at, true))
   for (; at < behind; at++) marks |= jsonMarks(0x2020_2000 | bytes[at]!)
-  return (marks & HIGH_BITS) === 0
-}
-
-/** Of four bytes of ASCII: high bits are set when one of them is a control character, a quote or a backslash. */
-function jsonMarks(word: number): number {
-  return (word - 0x2020_2020) | ((word ^ 0x2222_2222) - 0x0101_0101) | ((word ^ 0x5c5c_5c5c) - 0x0101_0101)
+  return (marks & MARK_BITS) === 0
 }

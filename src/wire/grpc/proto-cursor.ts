@@ -1,4 +1,4 @@
-import { isAscii } from '../native-text.ts'
+import { isAsciiRun, viewOf } from '../runs.ts'
 
 /** Larger messages are left to generated code: strings cut from a text keep all of it alive. */
 export const MAX_CURSOR_BYTES = 16 * 1024
@@ -70,6 +70,15 @@ export class ProtoCursor {
     if (this.#text === '' || !isAscii(bytes, at, end)) return bytes.utf8Slice(at, end)
     return this.#text.substring(at - this.#start, end - this.#start)
   }
+}
+
+/** Replies are short, and may be alone in their chunk: a view on it would cost more than it saves. */
+const SHORT_BYTES = 16
+
+function isAscii(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > SHORT_BYTES) return isAsciiRun(viewOf(bytes), start, end)
+  for (let at = start; at < end; at++) if (bytes[at]! > 0x7f) return false
+  return true
 }
 
 const EMPTY = Buffer.alloc(0)

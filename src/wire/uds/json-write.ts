@@ -56,7 +56,19 @@ function putAwkward(out: ByteWriter, at: number, text: string): number {
   if (!isStaged) return putText(out.bytes, at, text)
   if (isNextTextJson(length)) return putNextText(out.view, at, length)
   skipNextText(length)
-  return putEscaped(out.bytes, at, text)
+  return putQuoting(out.bytes, at, text)
+}
+
+/** Writes ASCII with quotes, as entity tags and client hints have them. */
+function putQuoting(bytes: Buffer, at: number, text: string): number {
+  let to = at
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x20) return putEscaped(bytes, at, text)
+    if (code === QUOTE || code === BACKSLASH) bytes[to++] = BACKSLASH
+    bytes[to++] = code
+  }
+  return to
 }
 
 /** Passes over a staged text that is not wanted. */

@@ -1,5 +1,4 @@
-import { hasBytes, isAscii } from '../native-text.ts'
-import type { Run } from '../runs.ts'
+import { hasRun, isAsciiRun, type Run, viewOf } from '../runs.ts'
 
 /** Larger payloads are left to the generic reader: strings cut from a text keep all of it alive. */
 export const MAX_CURSOR_BYTES = 16 * 1024
@@ -15,6 +14,7 @@ export class MsgpackCursor {
   /** The whole payload as Latin-1, to cut ASCII strings from without a native call for each; '' without one. */
   #text = ''
   #start = 0
+  #view: DataView = NO_VIEW
 
   open(bytes: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_CURSOR_BYTES) return false
@@ -27,6 +27,7 @@ export class MsgpackCursor {
   /** For a look at a few members only: no text is made of the whole. */
   openAt(bytes: Buffer, start: number, end: number): void {
     this.bytes = bytes
+    this.#view = viewOf(bytes)
     this.at = start
     this.end = end
     this.#text = ''
@@ -35,11 +36,12 @@ export class MsgpackCursor {
   /** Lets go of the bytes. */
   close(): void {
     this.bytes = EMPTY
+    this.#view = NO_VIEW
     this.#text = ''
   }
 
   skip(constant: Run): boolean {
-    if (!hasBytes(this.bytes, this.at, this.end, constant.bytes)) return false
+    if (!hasRun(this.#view, this.at, this.end, constant)) return false
     this.at += constant.length
     return true
   }
@@ -67,7 +69,7 @@ export class MsgpackCursor {
     const to = from + length
     if (to > end) return null
     this.at = to
-    if (this.#text === '' || !isAscii(bytes, from, to)) return bytes.utf8Slice(from, to)
+    if (this.#text === '' || !isAsciiRun(this.#view, from, to)) return bytes.utf8Slice(from, to)
     return this.#text.substring(from - this.#start, to - this.#start)
   }
 
@@ -115,3 +117,4 @@ export class MsgpackCursor {
 }
 
 const EMPTY = Buffer.alloc(0)
+const NO_VIEW = new DataView(EMPTY.buffer, 0, 0)
