@@ -1,3 +1,5 @@
+import type { LoadMetrics } from '../core/agent-messages.ts'
+
 /** What operators see. Plain data, as it goes out in JSON; times are milliseconds, instants are ISO 8601. */
 export interface StatusView {
   readonly version: string
@@ -138,10 +140,32 @@ export interface AgentView {
   /** Bytes of bodies sent and not answered. */
   readonly bodyBytesInFlight: number
   readonly sessions: number
+  /** What it announced; undefined without a connection. */
+  readonly announced: AnnouncedView | undefined
+  /** What it last reported of itself; undefined: nothing, or no figures. */
+  readonly reported: ReportedView | undefined
   /** How often it was passed over, or its failure let pass, by reason. */
   readonly bypasses: Readonly<Record<string, number>>
   /** Events that were refused because it gave no usable answer, was limited or banned, by error code. */
   readonly denials: Readonly<Record<string, number>>
+}
+
+/** What an agent says it takes. Of these Weir applies `maxBodyBytes` alone. */
+export interface AnnouncedView {
+  /** Bytes of one body, and Weir shows it no more; 0: not stated. */
+  readonly maxBodyBytes: number
+  readonly preferredChunkBytes: number
+  /** Milliseconds; 0: not stated. */
+  readonly maxProcessingMs: number
+}
+
+/** Figures of the agent about itself, which nothing in Weir goes by. */
+export interface ReportedView {
+  /** Milliseconds since it came. */
+  readonly ageMs: number
+  readonly load: LoadMetrics | undefined
+  /** By the names of the protocol. */
+  readonly resources: Readonly<Record<string, number>>
 }
 
 export interface ConnectionView {
@@ -149,6 +173,7 @@ export interface ConnectionView {
   readonly agent: string
   readonly transport: string
   readonly peer: string
+  /** `trial`: it was out of use for its failures, and the next event tries it. */
   readonly state: string
   readonly inFlight: number
   /** Events at once that it may have. */
@@ -216,6 +241,7 @@ export interface SessionCountView {
   readonly agent: string
   readonly sessions: number
   readonly maxSessions: number
+  /** 0: they never end. */
   readonly idleTtlMs: number
 }
 

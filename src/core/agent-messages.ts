@@ -61,6 +61,14 @@ export const DEFAULT_LIMITS: AgentLimits = Object.freeze({
   preferredChunkSize: 64 * 1024,
   maxProcessingTimeMs: 5000,
 })
+/**
+ * Bytes of one body that an agent says it takes; Infinity when it says nothing. Agents that never thought of a limit
+ * announce the default of the protocol, or 0, and enforce neither.
+ */
+export function statedBodyLimit({ maxBodySize }: AgentLimits): number {
+  const isStated = maxBodySize !== 0 && maxBodySize !== DEFAULT_LIMITS.maxBodySize
+  return isStated ? maxBodySize : Number.POSITIVE_INFINITY
+}
 export const DEFAULT_HEALTH_REPORTING: HealthReporting = Object.freeze({
   reportIntervalMs: 10_000,
   includeLoadMetrics: true,

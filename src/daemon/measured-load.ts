@@ -11,8 +11,9 @@ import type { OverloadConfig, StorageConfig } from './config/config.ts'
 
 /** What follows the load of this process: requests at agents (if `overload` is configured), slices of checkpoints. */
 export class MeasuredLoad {
-  /** Undefined: nothing limits requests. */
-  readonly gate: ConcurrencyGate | undefined
+  /** The one there was stays: requests that it counts may still be under way when it is wanted again. */
+  #gate: ConcurrencyGate | undefined
+  #isLimiting = false
   readonly #pressure: LoadPressure
   readonly #limiter: Limiter
   readonly #sampler: LoadSampler
@@ -20,20 +21,33 @@ export class MeasuredLoad {
   #cpuCores = 0
 
   constructor(overload: OverloadConfig | undefined, storage: StorageConfig, limiter: Limiter, clock: Clock) {
-    this.gate = overload && new ConcurrencyGate(overload)
-    this.#pressure = new LoadPressure(overload?.targets ?? DEFAULT_TARGETS)
+    this.#pressure = new LoadPressure(DEFAULT_TARGETS)
     this.#limiter = limiter
-    this.configure(storage)
+    this.configure(overload, storage)
     this.#sampler = new LoadSampler(clock, (figures) => this.observe(figures))
     this.#sampler.start()
   }
 
-  /** Whether slices of checkpoints follow the load can change without a restart. */
-  configure({ batches }: StorageConfig): void {
+  /** Undefined: nothing limits requests. */
+  get gate(): ConcurrencyGate | undefined {
+    return this.#isLimiting ? this.#gate : undefined
+  }
+
+  /** All of it can change without a restart. True: another `gate` than before limits requests, or none does any more. */
+  configure(overload: OverloadConfig | undefined, { batches }: StorageConfig): boolean {
+    const before = this.gate
+    if (overload !== undefined) {
+      if (this.#gate === undefined) this.#gate = new ConcurrencyGate(overload)
+      else this.#gate.configure(overload)
+    }
+    this.#isLimiting = overload !== undefined
+    this.#pressure.targets = overload?.targets ?? DEFAULT_TARGETS
     const isAdaptive = batches === 'adaptive'
-    if (isAdaptive === (this.#batch !== undefined)) return
-    this.#batch = isAdaptive ? new AdaptiveLimit(CHECKPOINT_BATCH) : undefined
-    this.#limiter.checkpointBatch = CHECKPOINT_BATCH.initial
+    if (isAdaptive !== (this.#batch !== undefined)) {
+      this.#batch = isAdaptive ? new AdaptiveLimit(CHECKPOINT_BATCH) : undefined
+      this.#limiter.checkpointBatch = CHECKPOINT_BATCH.initial
+    }
+    return this.gate !== before
   }
 
   stop(): void {
@@ -42,8 +56,9 @@ export class MeasuredLoad {
 
   /** For operators; undefined while nothing limits requests. */
   get view(): LoadView | undefined {
-    if (this.gate === undefined) return undefined
-    const { inFlight, limit, refused } = this.gate.facts
+    const { gate } = this
+    if (gate === undefined) return undefined
+    const { inFlight, limit, refused } = gate.facts
     return { inFlight, limit, refused, pressure: this.#pressure.value, cause: this.#pressure.cause }
   }
 

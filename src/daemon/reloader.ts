@@ -3,7 +3,7 @@ import { WeirError } from '../core/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Config } from './config/config.ts'
 import { loadConfig } from './config/load.ts'
-import { formatProblem } from './config/problem.ts'
+import { formatProblem, type Problem } from './config/problem.ts'
 import { FileWatch } from './file-watch.ts'
 import type { WeirSystem } from './system.ts'
 
@@ -14,8 +14,13 @@ const FIXED: readonly (readonly [name: string, value: (config: Config) => unknow
   ['storage.path', (config) => config.storage.path],
   ['maxOpenRequests', (config) => config.maxOpenRequests],
   ['sessionKey', (config) => config.sessionKey],
-  ['overload', (config) => config.overload],
 ]
+
+/** Logs what is worth knowing of a configuration that is put in force. */
+export function warnOf(warnings: readonly Problem[], log: Log): void {
+  for (const warning of warnings)
+    log.probe.notice?.('warn', formatProblem(warning), { option: warning.option })
+}
 
 /** Brings changes of the configuration file into the running system, one after the other. */
 export class Reloader {
@@ -76,6 +81,7 @@ export class Reloader {
     try {
       await this.#system.apply(config, fixed)
       this.#log.reconfigure(config.log)
+      warnOf(loaded.warnings, this.#log)
     } catch (error) {
       this.#refuse('CONFLICT', [WeirError.from(error).message])
     }

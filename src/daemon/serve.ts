@@ -3,7 +3,7 @@ import { WeirError } from '../core/errors.ts'
 import { createLog, type Log } from '../telemetry/log.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problem.ts'
-import { Reloader } from './reloader.ts'
+import { Reloader, warnOf } from './reloader.ts'
 import { WeirSystem } from './system.ts'
 
 export interface ServeOptions {
@@ -27,6 +27,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   const { config } = loaded
   const log = createLog(config.log)
+  warnOf(loaded.warnings, log)
   const ending = new AbortController()
   const told = untilTold(log, ending)
   let reloader: Reloader | undefined

@@ -81,17 +81,28 @@ function readinessOf(store: Store, limiter: Limiter): ReadinessCheck {
 export function limitPlanOf(agents: readonly AgentConfig[]): LimitPlan {
   return {
     agents: new Map(agents.map(({ name, limits }) => [name, limits])),
-    defaults: [],
   }
 }
 
-/** Sticky sessions in the file. A row expires by itself, so one left behind by a crash does no harm. */
-function storedSessions(store: Store, clock: Clock, ttlMs: (agent: string) => number): SessionStore {
+/** What stands in the file for a session that never ends, milliseconds: a thousand years. */
+const NEVER_MS = 1000 * 365 * 86_400_000
+
+/**
+ * Sticky sessions in the file. A row expires by itself, so one left behind by a crash does no harm. `idleTtlMs`: Infinity
+ * for an agent whose sessions never end; rows of others that it had before count as used just now.
+ */
+export function storedSessions(
+  store: Store,
+  clock: Clock,
+  idleTtlMs: (agent: string) => number,
+): SessionStore {
+  const ttlMs = (agent: string): number => Math.min(idleTtlMs(agent), NEVER_MS)
   return {
     async load(agent) {
       const rows = await store.call('loadSessions', { agent, wallMs: clock.wallMs() })
       return rows.map(({ session, target, expiresWallMs }) => {
-        const lastUsedAtMs = expiresWallMs - ttlMs(agent)
+        const usedAtMs = expiresWallMs - ttlMs(agent)
+        const lastUsedAtMs = usedAtMs < 0 ? clock.wallMs() : usedAtMs
         return { key: session, home: target, createdAtMs: lastUsedAtMs, lastUsedAtMs }
       })
     },

@@ -70,13 +70,16 @@ export class WeirSystem {
     this.notes = parts.notes
     this.#wheel = new TimerWheel(this.clock)
     this.#load = parts.load
+    const load = parts.load
     this.dispatcher = new AgentDispatcher(
       {
         clock: this.clock,
         wheel: this.#wheel,
         probe: parts.probe,
         limits: parts.storage.limiter,
-        overload: this.#load.gate,
+        get overload() {
+          return load.gate
+        },
       },
       { maxOpenRequests: config.maxOpenRequests },
     )
@@ -137,7 +140,7 @@ export class WeirSystem {
       throw error
     }
     this.storage.configure(config.storage)
-    this.#load.configure(config.storage)
+    if (this.#load.configure(config.overload, config.storage)) this.dispatcher.rebuildPipelines()
     this.agents.drainTimeoutMs = config.drainTimeoutMs
     this.#useBook(book)
     prepared.commit(() => this.#areOldBooksUnused())

@@ -7,6 +7,11 @@ import type { PooledConnection } from './pooled-connection.ts'
 export interface AgentPool {
   readonly agent: string
   /**
+   * Bytes of one body that the agent says it takes: the least of its ready connections, or of those that were last.
+   * Infinity: it said nothing.
+   */
+  readonly maxBodyBytes: number
+  /**
    * Picks a connection and leases it, in this turn, without I/O. A pinned request gets its own connection or
    * `affinity-lost`, never another one. `now`: clock milliseconds, of callers that have just looked.
    */

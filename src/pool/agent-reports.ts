@@ -5,18 +5,35 @@ import type { AgentMetrics } from './agent-metrics.ts'
 import type { AgentWishes } from './agent-wishes.ts'
 import type { LiveConnection } from './live-connection.ts'
 
+export interface HeardReport {
+  readonly report: HealthReport
+  /** Clock milliseconds. */
+  readonly heardAt: number
+}
+
 /** What an agent tells of itself beside its replies, and where it goes: metrics, logs, our operators. */
 export class AgentReports {
   readonly #clock: Clock
   readonly #probe: Probe
   readonly #metrics: AgentMetrics
   readonly #wishes: AgentWishes
+  #last: HeardReport | undefined
 
   constructor(clock: Clock, probe: Probe, metrics: AgentMetrics, wishes: AgentWishes) {
     this.#clock = clock
     this.#probe = probe
     this.#metrics = metrics
     this.#wishes = wishes
+  }
+
+  /** The newest report of health, on whichever connection; undefined: none yet. */
+  get last(): HeardReport | undefined {
+    return this.#last
+  }
+
+  /** Every report of health. */
+  heard(report: HealthReport, now: number): void {
+    this.#last = { report, heardAt: now }
   }
 
   /** The agent says something else of itself than before. */

@@ -94,7 +94,7 @@ export class ConnectionPool implements ManagedPool {
     this.#owner = this.#newOwner()
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#leasing = this.#newLeasing()
-    this.#pusher = new ConfigPusher(agent, around.clock, nextDialer !== undefined)
+    this.#pusher = new ConfigPusher(agent, around.clock, nextDialer !== undefined, around.pushCount)
     if (nextDialer === undefined) this.#adoption = new Adoption(this.#adoptionHost())
     else {
       this.#dialledWith = new WeakMap()
@@ -105,9 +105,13 @@ export class ConnectionPool implements ManagedPool {
     })
   }
 
-  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  /** Undefined with `ring-hash`, whose sessions follow from their keys, and where none are to be kept. */
   get sessions(): StickySessions | undefined {
     return this.#heritage.sessions
+  }
+
+  get maxBodyBytes(): number {
+    return this.#roster.maxBodyBytes
   }
 
   get visitAt(): number {
@@ -259,6 +263,7 @@ export class ConnectionPool implements ManagedPool {
   snapshot(): PoolSnapshot {
     const now = this.#around.clock.now()
     this.#owner.now = now
+    const { last } = this.#owner.reports
     const connections = Array.from(this.#roster.all, (live) => connectionSnapshot(live, now))
     return {
       agent: this.agent,
@@ -270,6 +275,7 @@ export class ConnectionPool implements ManagedPool {
       breakerRetryMs: this.#breaker.retryAfterMs(now),
       ...this.#counters.snapshot(now),
       sessions: this.sessions?.table.size ?? 0,
+      reported: last && { report: last.report, ageMs: now - last.heardAt },
       connections,
     }
   }

@@ -69,6 +69,10 @@ export class ExclusivePool implements ManagedPool {
     return this.inner.metrics
   }
 
+  get maxBodyBytes(): number {
+    return this.inner.maxBodyBytes
+  }
+
   /** None: a lent connection goes to whoever is next in line. */
   get sessions(): undefined {
     return undefined

@@ -10,7 +10,7 @@ export interface Heritage {
   readonly metrics: AgentMetrics
   readonly breaker: BreakerGate
   readonly counters: PoolCounters
-  /** Undefined with `ring-hash`, whose sessions follow from their keys. */
+  /** Undefined with `ring-hash`, whose sessions follow from their keys, and where none are to be kept. */
   readonly sessions: StickySessions | undefined
 }
 
@@ -40,7 +40,7 @@ function sessionsOf(
   { clock, probe, sessionStore }: PoolSurroundings,
   old: Heritage | undefined,
 ): StickySessions | undefined {
-  if (settings.strategy === 'ring-hash') return undefined
+  if (settings.strategy === 'ring-hash' || settings.sessions.maxSessions === 0) return undefined
   if (old?.sessions !== undefined && isSame(old.settings.sessions, settings.sessions)) return old.sessions
   return new StickySessions(agent, settings.sessions, sessionStore, clock, probe, old?.sessions)
 }

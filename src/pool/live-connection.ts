@@ -368,6 +368,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     const owner = this.#owner
     owner.now = owner.clock.now()
     this.health.reported(report, owner.now, owner.clock.wallMs())
+    owner.reports.heard(report, owner.now)
     if (report.state !== this.#reported) {
       this.#reported = report.state
       owner.onHealthChanged(this, report)

@@ -28,7 +28,7 @@ export type Summon = (agent: string) => void
 export interface ManagedPool extends AgentPool {
   /** Series that the agent reports of itself. */
   readonly metrics: AgentMetrics
-  /** Sticky sessions, to be listed and ended; undefined where the strategy keeps none. */
+  /** Sticky sessions, to be listed and ended; undefined where none are kept. */
   readonly sessions: StickySessions | undefined
   /** Resolves with the first connection, or with the drain. */
   readonly whenReady: Promise<void>

@@ -1,3 +1,4 @@
+import type { AgentLimits, HealthReport } from '../core/agent-messages.ts'
 import type { BreakerState } from '../policy/breaker/breaker.ts'
 import type { ConnectionHealth } from '../policy/health/health.ts'
 import type { TransportName } from '../transport/connection.ts'
@@ -37,6 +38,8 @@ export interface ConnectionSnapshot {
   readonly ageMs: number
   readonly agentName: string
   readonly agentVersion: string
+  /** What the agent announced that it takes. */
+  readonly limits: AgentLimits
   /** Whether a new configuration can be told while it runs. */
   readonly takesConfig: boolean
 }
@@ -69,6 +72,8 @@ export interface PoolSnapshot extends CounterSnapshot {
   readonly sessions: number
   /** Mean of the live connections' moving averages that have one. */
   readonly latencyMs: number
+  /** What the agent last said of its health, on whichever connection; undefined: nothing yet. */
+  readonly reported: { readonly report: HealthReport; readonly ageMs: number } | undefined
   readonly connections: readonly ConnectionSnapshot[]
 }
 
@@ -101,6 +106,7 @@ export function connectionSnapshot(live: LiveConnection, now: number): Connectio
     ageMs: now - live.openedAt,
     agentName: connection.capabilities.name,
     agentVersion: connection.capabilities.version,
+    limits: connection.capabilities.limits,
     takesConfig: connection.transport !== 'v1' && connection.capabilities.features.configPush,
   }
 }

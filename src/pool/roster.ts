@@ -1,3 +1,4 @@
+import { statedBodyLimit } from '../core/agent-messages.ts'
 import type { Random } from '../core/random.ts'
 import type { PickContext, Picker, Strategy } from '../policy/picker.ts'
 import { Burst, type PoolLoad } from './burst.ts'
@@ -21,6 +22,7 @@ export class Roster {
   /** In the order the picker was built with. */
   #ready = NOBODY
   #picker = NOBODY_TO_PICK
+  #maxBodyBytes = Number.POSITIVE_INFINITY
   #isClosed = false
 
   constructor(strategy: Strategy, random: Random, maxBurst: number) {
@@ -45,6 +47,11 @@ export class Roster {
     return this.#ready
   }
 
+  /** Bytes of one body that every ready connection takes; while there is none, what held before. */
+  get maxBodyBytes(): number {
+    return this.#maxBodyBytes
+  }
+
   find(id: number): LiveConnection | undefined {
     return this.#byId.get(id)
   }
@@ -63,6 +70,7 @@ export class Roster {
     const ready = this.#isClosed ? NOBODY : [...this.#byId.values()].filter(({ stage }) => stage === 'ready')
     this.#ready = ready
     this.#picker = ready.length === 0 ? NOBODY_TO_PICK : this.#strategy.build(ready, this.#random)
+    if (ready.length > 0) this.#maxBodyBytes = leastBodyLimit(ready)
   }
 
   /** Nothing is picked from now on. */
@@ -113,4 +121,10 @@ export class Roster {
     if (usable === 0) return 'unavailable'
     return paused === usable ? 'paused' : 'full'
   }
+}
+
+function leastBodyLimit(ready: readonly LiveConnection[]): number {
+  let least = Number.POSITIVE_INFINITY
+  for (const { connection } of ready) least = Math.min(least, statedBodyLimit(connection.capabilities.limits))
+  return least
 }

@@ -32,7 +32,7 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
   readonly #maxOpenRequests: number
   readonly #ids: CorrelationIds
   /** Pipelines are compiled once per agent; a replaced agent's goes with it. */
-  readonly #pipelines = new WeakMap<ChainAgent, Pipeline>()
+  #pipelines = new WeakMap<ChainAgent, Pipeline>()
   /** Newest of the open requests, a linked list: a set would be rehashed under every request. */
   #newest: RequestScope | null = null
   #openRequests = 0
@@ -43,6 +43,11 @@ export class AgentDispatcher implements Dispatcher, CallStarter {
     this.#parts = parts
     this.#maxOpenRequests = options.maxOpenRequests ?? DEFAULT_MAX_OPEN_REQUESTS
     this.#ids = options.correlationIds ?? new CorrelationIds()
+  }
+
+  /** The parts changed: calls from now on pass other layers, those under way keep theirs. */
+  rebuildPipelines(): void {
+    this.#pipelines = new WeakMap()
   }
 
   get openRequests(): number {

@@ -8,7 +8,10 @@ export interface BodyPlan {
    * `buffer`: the whole body is held, asked about as chunk 0 with `isLast`, and only then handed on.
    */
   readonly mode: 'none' | 'stream' | 'buffer'
-  /** Bytes; `buffer` mode holds at most this much, `stream` mode inspects at most this much. */
+  /**
+   * Bytes; `buffer` mode holds at most this much, `stream` mode inspects at most this much. The least of what is configured
+   * and what the agents say they take.
+   */
   readonly maxBytes: number
   /** A body over `maxBytes`: refuse with 413, or pass the rest on uninspected (counted as a bypass). */
   readonly onTooLarge: 'reject' | 'skip'
@@ -50,8 +53,8 @@ export class AgentChain implements Chain {
   readonly isParallel: boolean
   /** Requests that began on this chain and have not ended. Written by the dispatcher alone. */
   openRequests = 0
-  readonly requestBody: BodyPlan
-  readonly responseBody: BodyPlan
+  readonly #requestBody: BodyTerms
+  readonly #responseBody: BodyTerms
   readonly #byKind: Readonly<Record<EventKind, readonly ChainAgent[]>>
 
   constructor(name: string, agents: readonly ChainAgent[], isParallel = false) {
@@ -63,8 +66,17 @@ export class AgentChain implements Chain {
       EventKind,
       readonly ChainAgent[]
     >
-    this.requestBody = strictest(wanting('request-body-chunk'))
-    this.responseBody = strictest(wanting('response-body-chunk'))
+    this.#requestBody = new BodyTerms(wanting('request-body-chunk'))
+    this.#responseBody = new BodyTerms(wanting('response-body-chunk'))
+  }
+
+  /** As of now: agents may come to say that they take less. */
+  get requestBody(): BodyPlan {
+    return this.#requestBody.plan
+  }
+
+  get responseBody(): BodyPlan {
+    return this.#responseBody.plan
   }
 
   wants(kind: EventKind): boolean {
@@ -83,6 +95,26 @@ export class AgentChain implements Chain {
   /** The agents that get this kind of event, in order. */
   wanting(kind: EventKind): readonly ChainAgent[] {
     return this.#byKind[kind]
+  }
+}
+
+/** How the agents of a chain see one body: as configured, and never more of it than each of them says it takes. */
+class BodyTerms {
+  readonly #agents: readonly ChainAgent[]
+  readonly #configured: BodyPlan
+  #inForce: BodyPlan
+
+  constructor(agents: readonly ChainAgent[]) {
+    this.#agents = agents
+    this.#configured = strictest(agents)
+    this.#inForce = this.#configured
+  }
+
+  get plan(): BodyPlan {
+    let { maxBytes } = this.#configured
+    for (const { pool } of this.#agents) maxBytes = Math.min(maxBytes, pool.maxBodyBytes)
+    if (maxBytes !== this.#inForce.maxBytes) this.#inForce = Object.freeze({ ...this.#configured, maxBytes })
+    return this.#inForce
   }
 }
 

@@ -6,7 +6,7 @@ import type { Random } from '../core/random.ts'
 export interface AgentOptions {
   /** Events at once on one connection that the agent asks for. Default 1,000. */
   readonly maxConcurrency?: number | undefined
-  /** Bytes of one body that the agent asks for. Default 10 MiB. */
+  /** Bytes of one body that the agent takes; Weir shows it no more. Default 10 MiB, the protocol's own, which states nothing. */
   readonly maxBodySize?: number | undefined
   /** Milliseconds between health reports with load figures. Default 0: only when the state changes. */
   readonly healthIntervalMs?: number | undefined

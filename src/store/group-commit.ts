@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { WeirError } from '../core/errors.ts'
-import { storageError } from './storage-error.ts'
+import { isDamage, storageError } from './storage-error.ts'
 import type { StoreOp } from './store-op.ts'
 import type { OpName, StoreOps } from './store-ops.ts'
 import type { StoreReply, StoreRequest } from './store-protocol.ts'
@@ -10,8 +10,8 @@ export interface CommitOutcome {
   readonly replies: readonly StoreReply[]
   /** At least one request was durable. */
   readonly isDurable: boolean
-  /** A failed transaction could not be rolled back: the connection must not be used again. */
-  readonly isBroken: boolean
+  /** Why the connection must not be used again: the file is damaged, or a transaction could not be rolled back. */
+  readonly broken: 'damaged' | 'not rolled back' | undefined
 }
 
 /**
@@ -45,10 +45,12 @@ export class GroupCommit {
       database.exec(isRead ? 'BEGIN' : 'BEGIN IMMEDIATE')
       const replies = requests.map((request) => this.#runOne(request))
       database.exec('COMMIT')
-      return { replies, isDurable, isBroken: false }
+      return { replies, isDurable, broken: undefined }
     } catch (thrown) {
       const error = storageError(this.#path, thrown)
-      return { replies: requests.map(({ id }) => ({ id, error })), isDurable, isBroken: !this.#rollBack() }
+      const isRolledBack = this.#rollBack()
+      const broken = isDamage(thrown) ? 'damaged' : isRolledBack ? undefined : 'not rolled back'
+      return { replies: requests.map(({ id }) => ({ id, error })), isDurable, broken }
     }
   }
 

@@ -1,4 +1,4 @@
-import { renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 
 /** What lies at the paths of the database and its log now, seen from the connection that has them open. */
 export type Attachment =
@@ -7,6 +7,11 @@ export type Attachment =
   | { readonly kind: 'moved'; readonly why: string }
   /** Only the write-ahead log was taken away: closing the connection writes all of it into the database. */
   | { readonly kind: 'log-lost'; readonly why: string }
+  /** It is the same file, and somebody wrote something else into it. */
+  | { readonly kind: 'overwritten'; readonly why: string }
+
+/** What every SQLite file begins with. */
+const MAGIC = Buffer.from('SQLite format 3\0')
 
 const ATTACHED: Attachment = { kind: 'attached' }
 
@@ -18,6 +23,8 @@ export class OpenFile {
   readonly #path: string
   readonly #inode: string
   readonly #log: string | undefined
+  readonly #descriptor: number
+  readonly #start = Buffer.alloc(MAGIC.length)
   /** Tells this file from others at the same path, also those made later: an inode is used again, a birth is not. */
   readonly identity: string
 
@@ -28,16 +35,35 @@ export class OpenFile {
     this.#inode = `${found.dev}:${found.ino}`
     this.identity = `${this.#inode}:${found.birthtimeNs}`
     this.#log = inodeOf(logOf(path))
+    this.#descriptor = openSync(path, 'r')
   }
 
-  /** Microseconds: two looks at names. */
+  /**
+   * To be called once the connection is closed, and not before: the locks that a process has on a file end with any of its
+   * descriptors.
+   */
+  close(): void {
+    closeSync(this.#descriptor)
+  }
+
+  /** Microseconds: two looks at names and one at the start of the file, which SQLite reads once and keeps. */
   look(): Attachment {
     const path = this.#path
     const found = inodeOf(path)
     if (found === undefined) return { kind: 'moved', why: 'the file was deleted or moved while in use' }
     if (found !== this.#inode) return { kind: 'moved', why: 'the file was replaced by another while in use' }
+    if (!this.#beginsAsOurs())
+      return {
+        kind: 'overwritten',
+        why: 'the file was overwritten in place while in use and is not a database any more',
+      }
     if (inodeOf(logOf(path)) === this.#log) return ATTACHED
     return { kind: 'log-lost', why: 'its write-ahead log was deleted or replaced while in use' }
+  }
+
+  #beginsAsOurs(): boolean {
+    const length = readSync(this.#descriptor, this.#start, 0, MAGIC.length, 0)
+    return length === MAGIC.length && this.#start.equals(MAGIC)
   }
 
   /**

@@ -41,3 +41,9 @@ export function sqliteCode(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined
   return typeof thrown.code === 'string' && thrown.code.startsWith('SQLITE_') ? thrown.code : undefined
 }
+
+/** The file itself is wrong: no call repaired that, and another look at all of it has to say how far. */
+export function isDamage(thrown: unknown): boolean {
+  const code = sqliteCode(thrown)
+  return code?.startsWith('SQLITE_CORRUPT') === true || code === 'SQLITE_NOTADB'
+}

@@ -30,6 +30,9 @@ export type FromThread =
   | { readonly kind: 'refused'; readonly error: PlainError }
   /** Sent after the commit, and for durable requests after its fsync. */
   | { readonly kind: 'replies'; readonly replies: readonly StoreReply[] }
-  /** The thread cannot go on with this connection and ends; a new one may be started. */
-  | { readonly kind: 'gave-up'; readonly why: string }
+  /**
+   * The thread cannot go on with this connection and ends; a new one may be started. `isDamaged`: what was acknowledged
+   * may be gone, though the file at the path be the same one when it can be opened again.
+   */
+  | { readonly kind: 'gave-up'; readonly why: string; readonly isDamaged: boolean }
   | { readonly kind: 'closed' }

@@ -41,6 +41,7 @@ function serve(database: Database, file: OpenFile): void {
       if (message === 'close') {
         database.pragma('optimize')
         database.close()
+        file.close()
         end({ kind: 'closed' })
         return
       }
@@ -49,7 +50,7 @@ function serve(database: Database, file: OpenFile): void {
 
   /** False: the thread has given up. */
   function answer(batch: readonly StoreRequest[]): boolean {
-    const { replies, isDurable, isBroken } = commit.run(batch)
+    const { replies, isDurable, broken } = commit.run(batch)
     const why = isDurable ? whyDetached() : undefined
     if (why !== undefined) {
       tell({ kind: 'replies', replies: replies.map((reply) => withdrawn(reply, why)) })
@@ -57,8 +58,10 @@ function serve(database: Database, file: OpenFile): void {
       return false
     }
     tell({ kind: 'replies', replies })
-    if (isBroken) leave('the connection to the file could not be brought back to a known state')
-    return !isBroken
+    if (broken === 'damaged') leave('the file is damaged', true)
+    if (broken === 'not rolled back')
+      leave('the connection to the file could not be brought back to a known state')
+    return broken === undefined
   }
 
   function whyDetached(): string | undefined {
@@ -72,16 +75,17 @@ function serve(database: Database, file: OpenFile): void {
   }
 
   /** Makes the file whole wherever it lies now, and ends. */
-  function leave(why: string): void {
-    const isMoved = file.look().kind === 'moved'
+  function leave(why: string, isDamaged = false): void {
+    const { kind } = file.look()
     try {
       if (!database.inTransaction) database.pragma('wal_checkpoint(TRUNCATE)')
       database.close()
-      if (isMoved) file.setLogAside()
+      if (kind === 'moved') file.setLogAside()
+      file.close()
     } catch {
       /* The next thread opens what is at the path, and says what is wrong with it. */
     }
-    end({ kind: 'gave-up', why })
+    end({ kind: 'gave-up', why, isDamaged: isDamaged || kind === 'overwritten' })
   }
 
   function end(last: FromThread): void {

@@ -33,7 +33,7 @@ export interface StoreHealth {
   readonly problem: string | undefined
   /** Threads lost so far: died, or gave up a file that was deleted or replaced. */
   readonly losses: number
-  /** Times that another file than before was found at the path. */
+  /** Times that another file than before, or one that had been damaged, was found at the path. */
   readonly replacements: number
 }
 
@@ -122,7 +122,7 @@ export class Store {
   }
 
   /**
-   * Calls `listener` when another file than before lies at the path, in the turn that opens it and before anything is
+   * Calls `listener` when another file than before, or one that was damaged, lies at the path, in the turn that opens it and before anything is
    * asked of it: what was acknowledged is not there, unless somebody put it there. One listener; the last one counts.
    */
   whenReplaced(listener: () => void): void {
@@ -178,6 +178,9 @@ export class Store {
         for (const reply of replies) this.#settle(reply)
         if (this.#pending.size === 0 && this.#state.kind === 'open') thread.keepsAlive(false)
       },
+      onDamage: () => {
+        this.#file = ''
+      },
       onEnded: (why, refusal) => {
         if (this.#state.kind === 'closing') this.#end(this.#state.tell, why)
         else if (this.#state.kind === 'open') this.#lose(why ?? 'the store thread ended')
@@ -225,7 +228,7 @@ export class Store {
       this.#onReplaced?.()
     }
     const what = isReplaced
-      ? ', another file than before: bans in force and spent tokens are written anew'
+      ? ', another file than before or a mended one: bans in force and spent tokens are written anew'
       : ''
     this.#probe.notice?.('info', `storage ${this.path} is open again${what}`)
   }

@@ -7,6 +7,8 @@ export interface ThreadOwner {
   /** `file` tells the open file from every other at its path. */
   onOpened(file: string): void
   onReplies(replies: readonly StoreReply[]): void
+  /** Before the last call: the file was found damaged, so that what it holds next is not what was acknowledged. */
+  onDamage(): void
   /** Last call: it never opened (`refusal`), was asked to close (`why` undefined), or died. */
   onEnded(why: string | undefined, refusal: PlainError | undefined): void
 }
@@ -51,6 +53,7 @@ export class ThreadLife {
         this.#ended(message.error.message, message.error)
         return
       case 'gave-up':
+        if (message.isDamaged) this.#owner.onDamage()
         this.#ended(message.why)
         return
       case 'closed':

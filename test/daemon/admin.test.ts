@@ -44,6 +44,8 @@ const WAF: AgentView = {
   sessions: 0,
   bypasses: {},
   denials: {},
+  announced: undefined,
+  reported: undefined,
 }
 const CHANGE = { 'x-weir-admin': '1' }
 

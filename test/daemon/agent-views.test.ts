@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { SILENT } from '../../src/core/probe.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { AgentEntry } from '../../src/daemon/agents/agent-set.ts'
+import type { AgentConfig } from '../../src/daemon/config/config.ts'
 import { loadConfig } from '../../src/daemon/config/load.ts'
-import { agentView } from '../../src/daemon/operations/agent-views.ts'
+import { agentView, connectionViews } from '../../src/daemon/operations/agent-views.ts'
 import { makePool } from '../../src/pool/make-pool.ts'
 import { poolSettings } from '../../src/pool/pool-options.ts'
 import type { PoolSnapshot } from '../../src/pool/pool-snapshot.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { startedPool } from '../support/pool-fixture.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 
 const NOTE = { dialFailure: undefined, denials: {} }
 
-test('the state of an agent follows from what an event would meet, the most fundamental first', async (t) => {
+async function agentConfig(t: TestContext): Promise<AgentConfig> {
   const file = join(await temporaryFolder(t), 'weir.yaml')
   await writeFile(
     file,
@@ -23,6 +25,11 @@ test('the state of an agent follows from what an event would meet, the most fund
   )
   const loaded = loadConfig(file)
   assert.ok(loaded.isValid)
+  return loaded.config.agents[0]!
+}
+
+test('the state of an agent follows from what an event would meet, the most fundamental first', async (t) => {
+  const config = await agentConfig(t)
   const pool = makePool({
     agent: 'waf',
     settings: poolSettings({}),
@@ -43,7 +50,7 @@ test('the state of an agent follows from what an event would meet, the most fund
     isWritten: true,
   }
   const entryOf = (facts: Partial<PoolSnapshot>, isDrained: boolean): AgentEntry => ({
-    config: loaded.config.agents[0]!,
+    config,
     isDrained,
     pool: Object.create(pool, {
       snapshot: { value: () => ({ ...calm, ...facts }) },
@@ -65,6 +72,7 @@ test('the state of an agent follows from what an event would meet, the most fund
     ['paused', { breaker: 'half-open', paused: 2 }],
     ['unavailable', { healthy: 0, available: 0 }],
     ['half-open', { breaker: 'half-open', available: 0 }],
+    ['half-open', { healthy: 0, available: 1 }],
     ['full', { available: 0, inFlight: 200 }],
   ]
   for (const [state, facts, { isDrained = false, isBanned = false } = {}] of cases) {
@@ -87,4 +95,24 @@ test('the state of an agent follows from what an event would meet, the most fund
   const view = agentView(entryOf(counted, false), { ban: undefined, note: NOTE })
   for (const [name, value] of Object.entries(counted))
     assert.equal(view[name as keyof typeof counted], value, name)
+})
+
+test('an ejected connection is shown as such for its pause, and without any traffic as on trial from then on', async (t) => {
+  const { pool, lease, pass } = await startedPool({ connections: 2 })
+  const config = await agentConfig(t)
+  const [failing, other] = [lease(), lease()]
+  other.release('replied', 1)
+  failing.release('timeout', 1)
+  for (let failures = 1; failures < 3; ) {
+    const leased = lease()
+    if (leased.id === failing.id) failures++
+    leased.release(leased.id === failing.id ? 'timeout' : 'replied', 1)
+  }
+  const stateNow = (): string | undefined =>
+    connectionViews({ config, pool, isDrained: false }).find(({ id }) => id === failing.id)?.state
+  assert.equal(stateNow(), 'ejected')
+  await pass(2000)
+  assert.equal(stateNow(), 'trial')
+  await pass(3_600_000)
+  assert.equal(stateNow(), 'trial')
 })

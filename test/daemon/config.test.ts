@@ -179,6 +179,16 @@ const CONTRADICTIONS: readonly (readonly [string, string, RegExp])[] = [
     /agents\.waf\.flowWaitMs: has no effect/,
   ],
   [
+    'a negative end of sessions',
+    MINIMAL.replace('    endpoint', '    sessions: { idleTtlMs: -1 }\n    endpoint'),
+    /agents\.waf\.sessions\.idleTtlMs: expected a number from 0 to 2147483647, got -1; example: 300000/,
+  ],
+  [
+    'an end of sessions that are not kept',
+    MINIMAL.replace('    endpoint', '    sessions: { maxSessions: 0, idleTtlMs: 5 }\n    endpoint'),
+    /agents\.waf\.sessions\.idleTtlMs: has no effect: with sessions\.maxSessions: 0 .*; remove it/,
+  ],
+  [
     'a socket path longer than the system takes',
     MINIMAL.replace('grpc://127.0.0.1:50061', `unix:./${'x'.repeat(100)}`),
     /longer than 107 bytes/,

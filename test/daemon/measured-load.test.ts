@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
 import { MeasuredLoad } from '../../src/daemon/measured-load.ts'
+import { allow } from '../../src/sdk/answer.ts'
 import { makeLimiter, request, rule } from '../limits/support.ts'
 import { UnsteadyStore } from '../limits/unsteady-store.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import type { HttpAnswer } from '../support/http-call.ts'
 import { Place } from './harness.ts'
 
 const STORAGE = { path: 'unused', maxBuckets: 1000, onFailure: 'deny', batches: 'adaptive' } as const
@@ -28,7 +30,12 @@ function holdLoop(): () => void {
 }
 
 test('slices of a checkpoint shrink while the event loop is held up, and can be told not to', async (t) => {
-  const limiter = makeLimiter({ clock: systemClock, store: new UnsteadyStore(), rules: [rule(1, 100)] })
+  const limiter = makeLimiter({
+    clock: systemClock,
+    store: new UnsteadyStore(),
+    rules: [rule(1, 100)],
+    agentCount: 400,
+  })
   const load = new MeasuredLoad(undefined, STORAGE, limiter, systemClock)
   t.after(() => load.stop())
   assert.ok((await checkpointOf(limiter)) > 64)
@@ -39,7 +46,7 @@ test('slices of a checkpoint shrink while the event loop is held up, and can be 
   assert.ok((await checkpointOf(limiter)) <= 64)
   assert.equal(load.facts.requests, undefined)
   assert.equal(load.view, undefined)
-  load.configure({ ...STORAGE, batches: 'fixed' })
+  assert.equal(load.configure(undefined, { ...STORAGE, batches: 'fixed' }), false)
   assert.equal(await checkpointOf(limiter), 128)
   t.after(holdLoop())
   await eventually('the load presses', () => load.facts.state === 'pressed', 20_000)
@@ -48,7 +55,13 @@ test('slices of a checkpoint shrink while the event loop is held up, and can be 
 
 test('slices grow while the loop is calm and buckets wait for them, and not when nothing waits', async (t) => {
   const clock = new FakeClock()
-  const limiter = makeLimiter({ clock, store: new UnsteadyStore(), rules: [rule(1, 100)], capacity: 5000 })
+  const limiter = makeLimiter({
+    clock,
+    store: new UnsteadyStore(),
+    rules: [rule(1, 100)],
+    capacity: 5000,
+    agentCount: 4000,
+  })
   const load = new MeasuredLoad(undefined, STORAGE, limiter, clock)
   t.after(() => load.stop())
   const calm = { loopLagMs: 1, utilization: 0.2, cpuCores: 0.2 }
@@ -96,4 +109,52 @@ test('measured load and what is made of it are in the metrics, beside the limit 
     states.reduce((sum, value) => sum + value, 0),
     1,
   )
+})
+
+test('a limit of requests comes, changes and goes with reloads, and requests under way stay counted', async (t) => {
+  const place = await Place.make(t)
+  const held: (() => void)[] = []
+  await place.agent('a', {
+    onRequestHeaders: async () => {
+      await new Promise<void>((resolve) => held.push(resolve))
+      return allow()
+    },
+  })
+  const agents = '{ a: { endpoint: "unix:./a.sock", timeoutMs: 30000 } }'
+  await place.configure(agents, 'a')
+  const daemon = await place.serve('--wait-for-agents', '5000')
+  const limitOf = async (): Promise<unknown> =>
+    (JSON.parse((await daemon.admin('/v1/status')).text) as { readonly load?: { readonly limit: number } })
+      .load?.limit
+  /** So many more requests that an agent has, and one more that it does not get if it is refused. */
+  const hold = async (count: number): Promise<Promise<HttpAnswer>[]> => {
+    const before = held.length
+    const asked = Array.from({ length: count }, () => daemon.get('/'))
+    await eventually('the agent has them', () => held.length === before + count)
+    return asked
+  }
+  const letGo = async (asked: Promise<HttpAnswer>[]): Promise<void> => {
+    for (const release of held.splice(0)) release()
+    for (const answer of await Promise.all(asked)) assert.equal(answer.status, 200)
+  }
+  const reload = async (overload: string, limit: number | undefined): Promise<void> => {
+    await place.configure(agents, 'a', overload)
+    await eventually(`the limit is ${limit}`, async () => (await limitOf()) === limit)
+  }
+  assert.equal(await limitOf(), undefined)
+  await letGo(await hold(3))
+  await reload('overload: { minInFlight: 2, maxInFlight: 2, loopLagMs: 60000, queueMs: 60000 }', 2)
+  const two = await hold(2)
+  assert.equal((await daemon.get('/')).status, 503)
+  await reload('overload: { minInFlight: 3, maxInFlight: 3, loopLagMs: 60000, queueMs: 60000 }', 3)
+  const third = await hold(1)
+  assert.equal((await daemon.get('/')).status, 503)
+  await reload('', undefined)
+  await letGo([...two, ...third, ...(await hold(4))])
+  await reload('overload: { minInFlight: 1, maxInFlight: 1, loopLagMs: 60000, queueMs: 60000 }', 1)
+  const one = await hold(1)
+  assert.equal((await daemon.get('/')).status, 503)
+  await letGo(one)
+  await letGo(await hold(1))
+  assert.doesNotMatch(daemon.process.output(), /take effect at the next start only/)
 })

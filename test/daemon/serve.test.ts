@@ -73,7 +73,7 @@ test('SIGTERM finishes what is in flight, refuses what is new, removes the socke
   assert.ok(!existsSync(place.socket('admin')) && !existsSync(place.socket('agents')))
 })
 
-test('a second signal ends the process at once', async (t) => {
+test('a second signal ends the process at once, and leaves no socket file', async (t) => {
   const place = await Place.make(t)
   await place.configure('{}', '')
   const daemon = await place.serve()
@@ -85,6 +85,8 @@ test('a second signal ends the process at once', async (t) => {
   await daemon.process.said(/"event":"draining"/)
   daemon.process.child.kill('SIGINT')
   assert.equal(await daemon.process.ended(2000), 130)
+  const left = ['admin', 'agents'].filter((name) => existsSync(place.socket(name)))
+  assert.deepEqual(left, [], 'socket files that are left')
   await slow
 })
 

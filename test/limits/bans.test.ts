@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { BanBook } from '../../src/proxy/limits/ban-book.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
 import { openStore } from '../store/support.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 describe('bans', () => {
@@ -111,7 +111,6 @@ describe('bans', () => {
     const inner = new MemoryLimitStore()
     let old: ReturnType<MemoryLimitStore['bansSince']> | undefined
     const store = Object.assign(Object.create(inner) as MemoryLimitStore, {
-      isImmediate: true as const,
       settle: inner.settle.bind(inner),
       changeBan: inner.changeBan.bind(inner),
       banHistory: inner.banHistory.bind(inner),

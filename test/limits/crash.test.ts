@@ -1,23 +1,30 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import SqliteDatabase from 'better-sqlite3'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { seededRandom } from '../../src/core/random.ts'
+import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
+import { hostClock } from '../../src/store/host-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
-import { type Admission, CRASH_RULES, worstExcess } from './crash-rules.ts'
+import { admissionsOf, type CrashLog, readCrashLog } from './crash-log.ts'
+import { crashRules, debtOf, mostLost, type Outgo, worstExcess } from './crash-rules.ts'
 
 /** `WEIR_CRASH_ROUNDS=200` is the full run. */
 const ROUNDS = Number(process.env['WEIR_CRASH_ROUNDS'] ?? 8)
 const CHILD = fileURLToPath(new URL('./crash-child.js', import.meta.url))
+/** Tokens; rounding of many fractions. */
+const EPSILON = 0.001
 
-interface Log {
-  readonly admissions: Map<string, Admission[]>
-  readonly bans: string[]
+/** The end of one process. */
+interface Ending {
+  readonly round: number
+  readonly atMs: number
+  readonly isKilled: boolean
 }
 
 describe('two processes on one file, killed at random instants', { timeout: ROUNDS * 10_000 }, () => {
@@ -27,30 +34,37 @@ describe('two processes on one file, killed at random instants', { timeout: ROUN
     const log = join(folder, 'log')
     writeFileSync(log, '')
     const random = seededRandom(Number(process.env['WEIR_CRASH_SEED'] ?? 1))
+    const endings: Ending[] = []
     for (let round = 0; round < ROUNDS; round++) {
-      const children = [0, 1].map((which) => start(file, log, round * 2 + which))
+      const children = [0, 1].map((which) => start(file, log, round, which))
       try {
         await Promise.all(children.map((child) => ready(child)))
-        await Promise.all(children.map((child) => endAfter(child, 50 + random() * 600, random() < 0.8)))
+        await Promise.all(
+          children.map(async (child) => {
+            /* The last round ends cleanly. */
+            const isKilled = random() < 0.8 && round < ROUNDS - 1
+            await endAfter(child, 50 + random() * 600, isKilled)
+            endings.push({ round, atMs: performance.now() + hostClock().offsetMs, isKilled })
+          }),
+        )
       } finally {
         for (const child of children) child.kill('SIGKILL')
       }
-      const seen = read(log)
-      for (const [agent, { ratePerSecond, burst }] of Object.entries(CRASH_RULES)) {
-        const excess = worstExcess(seen.admissions.get(agent) ?? [], ratePerSecond, burst)
-        assert.ok(excess <= 0.001, `round ${round}: "${agent}" got ${excess} tokens too many`)
-      }
-      check(file, seen.bans, round)
+      const seen = readCrashLog(log)
+      assert.deepEqual(seen.broken, [], `round ${round}`)
+      mustHold(file, seen, endings, round)
     }
-    const { admissions, bans } = read(log)
-    for (const agent of Object.keys(CRASH_RULES))
-      assert.ok((admissions.get(agent) ?? []).length > 0, `nothing of "${agent}" was admitted at all`)
-    assert.ok(bans.length >= ROUNDS, `only ${bans.length} bans were acknowledged`)
+    const { sent, refunded, changes } = readCrashLog(log)
+    for (const agent of crashRules(ROUNDS - 1).keys())
+      assert.ok((sent.get(agent) ?? []).length > 0, `nothing of "${agent}" was admitted at all`)
+    assert.ok((refunded.get('both') ?? []).length >= ROUNDS, 'hardly anything was given back')
+    assert.ok(changes.length >= ROUNDS, `only ${changes.length} changes of bans were acknowledged`)
   })
 })
 
-function start(file: string, log: string, seed: number): ChildProcess {
-  return spawn(process.execPath, [CHILD, file, log, String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] })
+function start(file: string, log: string, round: number, which: number): ChildProcess {
+  const args = [CHILD, file, log, String(round), String(which)]
+  return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 async function ready(child: ChildProcess): Promise<void> {
@@ -67,31 +81,81 @@ async function endAfter(child: ChildProcess, delayMs: number, isKilled: boolean)
   const exit = once(child, 'exit')
   if (isKilled) child.kill('SIGKILL')
   else child.stdin!.end()
-  await exit
+  const [code, signal] = await exit
+  assert.ok(isKilled ? signal === 'SIGKILL' : code === 0, `a child ended by itself: ${code ?? signal}`)
 }
 
-function read(path: string): Log {
-  const admissions = new Map<string, Admission[]>()
-  const bans: string[] = []
-  /* The last line of a killed process may be cut. */
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    const [kind, agent = '', before = '', after = ''] = line.split(' ')
-    if (kind === 'B') bans.push(agent)
-    if (kind !== 'A' || after === '') continue
-    const events = admissions.get(agent) ?? []
-    events.push({ beforeMs: Number(before), afterMs: Number(after) })
-    admissions.set(agent, events)
-  }
-  return { admissions, bans }
-}
-
-function check(file: string, bans: readonly string[], round: number): void {
+/** Everything that must be true of the file and the log between two rounds. */
+function mustHold(file: string, seen: CrashLog, endings: readonly Ending[], round: number): void {
   const database = new SqliteDatabase(file)
   try {
     assert.equal(database.pragma('integrity_check', { simple: true }), 'ok', `round ${round}`)
-    const kept = new Set(database.prepare('SELECT agent FROM ban').pluck().all())
-    for (const agent of bans) assert.ok(kept.has(agent), `round ${round}: the ban of ${agent} is lost`)
+    mustKeepBans(database, seen, round)
+    for (const [agent, rules] of crashRules(round)) {
+      const own = endings.filter((ending) => crashRules(ending.round).has(agent))
+      for (const rule of rules) mustBeBooked(database, agent, rule, seen, own, `round ${round}: "${agent}"`)
+    }
   } finally {
     database.close()
   }
+}
+
+/** Every acknowledged change is there, and in force is what was ordered last. */
+function mustKeepBans(database: Database, { changes }: CrashLog, round: number): void {
+  const kept = database.prepare('SELECT revision, agent, action FROM ban_change ORDER BY revision').all()
+  const stored = new Map(kept.map((row) => [(row as CrashLog['changes'][number]).revision, row]))
+  const oldest = Math.min(...stored.keys())
+  for (const change of changes)
+    if (change.revision >= oldest)
+      assert.deepEqual({ ...change }, stored.get(change.revision), `round ${round}: a change is lost`)
+  const last = new Map<string, string>()
+  for (const row of stored.values()) {
+    const { agent, action } = row as CrashLog['changes'][number]
+    last.set(agent, action)
+  }
+  const banned = [...last].filter(([, action]) => action === 'ban').map(([agent]) => agent)
+  assert.deepEqual(database.prepare('SELECT agent FROM ban ORDER BY agent').pluck().all(), banned.sort())
+}
+
+/**
+ * One bucket between two rounds. No window admitted more than it may; whatever was sent is booked in the file; and no
+ * more is booked than was sent, given back and lost with the processes that ended. To the token, where nothing is
+ * refilled, given back or killed.
+ */
+function mustBeBooked(
+  database: Database,
+  agent: string,
+  rule: LimitRule,
+  { sent, refunded }: CrashLog,
+  endings: readonly Ending[],
+  where: string,
+): void {
+  const { ratePerSecond: rate, burst, name } = rule
+  const spent = admissionsOf(sent.get(agent), rule)
+  const excess = worstExcess(spent, rate, burst)
+  assert.ok(excess <= EPSILON, `${where} got ${excess} ${name} too many`)
+
+  const nowMs = performance.now() + hostClock().offsetMs
+  const row = database
+    .prepare('SELECT debt, at_ms AS atMs FROM limit_bucket WHERE key = ?')
+    .get(`${agent}\n${name}\n`) as { readonly debt: number; readonly atMs: number } | undefined
+  const booked = row === undefined ? 0 : Math.max(0, row.debt - (rate / 1000) * (nowMs - row.atMs))
+  const least = debtOf(
+    spent.map(({ beforeMs, tokens = 1 }) => ({ atMs: beforeMs, tokens })),
+    rate,
+    nowMs,
+  )
+  assert.ok(booked >= least - EPSILON, `${where}: ${least} ${name} are spent, ${booked} are booked`)
+
+  const lost: Outgo[] = endings
+    /* Of a line that stands still everything comes back at a clean end. */
+    .filter(({ isKilled }) => isKilled || rate > 0)
+    .map(({ atMs }) => ({ atMs, tokens: mostLost(rule) }))
+  const out = [...spent, ...admissionsOf(refunded.get(agent), rule)]
+  const most = debtOf(
+    [...lost, ...out.map(({ afterMs, tokens = 1 }) => ({ atMs: afterMs, tokens }))],
+    rate,
+    nowMs,
+  )
+  assert.ok(booked <= most + EPSILON, `${where}: at most ${most} ${name} are out, ${booked} are booked`)
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
 import type { AgentCall } from '../../src/proxy/agent-call.ts'
 import { limitLayer } from '../../src/proxy/layers/limit.ts'
+import type { Limiter } from '../../src/proxy/limits/limiter.ts'
 import { bytesPerRound } from '../support/bytes-per-round.ts'
 import { makeLimiter, request, rule } from './support.ts'
 
@@ -39,16 +40,22 @@ class Call {
 
 const agents = new Map([['waf', [rule(1e9, 1e9)]]])
 
-test('a check of an agent with one limit and a fixed key builds nothing while tokens are held', () => {
+async function limiterWithTokens(): Promise<Limiter> {
   const limiter = makeLimiter({ clock: systemClock, agents })
+  await limiter.check(request())
+  return limiter
+}
+
+test('a check of an agent with one limit and a fixed key builds nothing while tokens are held', async () => {
+  const limiter = await limiterWithTokens()
   const asked = { ...request(), startedAt: systemClock.now() }
   const bytes = bytesPerTurn(() => void limiter.check(asked), MAX_BYTES)
   assert.ok(bytes <= MAX_BYTES, `${bytes} bytes per check`)
   assert.equal(limiter.stats.denials.rateLimited, 0)
 })
 
-test('the limit layer builds no object per event, on the way in and out', () => {
-  const layer = limitLayer(makeLimiter({ clock: systemClock, agents }))
+test('the limit layer builds no object per event, on the way in and out', async () => {
+  const layer = limitLayer(await limiterWithTokens())
   const call = new Call() as unknown as AgentCall
   const bytes = bytesPerTurn(() => {
     layer.enter?.(call)

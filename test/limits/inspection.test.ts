@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LimitKey } from '../../src/proxy/limits/limit-rule.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 import { makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
@@ -97,7 +97,7 @@ test('a limit that changes keeps what was counted, apart by what was enforced an
     agents: new Map([['waf', [rule(0, 1, { shadow: true })]]]),
   })
   for (let event = 0; event < 4; event++) await limiter.check(request())
-  limiter.configure({ agents: new Map([['waf', [rule(0, 1)]]]), defaults: [] })
+  limiter.configure({ agents: new Map([['waf', [rule(0, 1)]]]) })
   for (let event = 0; event < 2; event++) await limiter.check(request())
   assert.deepEqual(limiter.stats.limits, [{ agent: 'waf', limit: 'events', denials: 2, shadowDenials: 3 }])
 })
@@ -166,4 +166,44 @@ test('a look that fails for another reason than the store being out of reach fai
   }
   const limiter = makeLimiter({ clock: new FakeClock(), store: new BrokenStore(), rules: [rule(1, 10)] })
   await assert.rejects(limiter.inspection.limits('waf'), TypeError)
+})
+
+test('what is left after a reload is what the next checks get, before any of them as well', async () => {
+  const [clock, store] = [new FakeClock(), new UnsteadyStore()]
+  const of = (ratePerSecond: number, burst: number) => new Map([['waf', [rule(ratePerSecond, burst)]]])
+  const limiter = makeLimiter({ clock, store, agents: of(1, 100) })
+  await limiter.start()
+  await ask(limiter, '10.0.0.7', 30)
+  for (const [rate, burst, left, resetMs] of [
+    [1, 200, 170, 30_000],
+    [1, 20, 0, 20_000],
+    [2, 35, 5, 15_000],
+    [0, 100, 70, undefined],
+  ] as const) {
+    limiter.configure({ agents: of(rate, burst) })
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const [own] = await limiter.inspection.limits('waf')
+    assert.deepEqual([own?.bucket?.remaining, own?.bucket?.resetMs], [left, resetMs], `a burst of ${burst}`)
+    assert.equal(own?.bucket?.from, 'store')
+  }
+  let passed = 0
+  for (let event = 0; event < 100; event++) if ((await limiter.check(request())).allowed) passed++
+  assert.equal(passed, 70)
+})
+
+test('the keys with least left after a reload are those of the new limit', async () => {
+  const [clock, store] = [new FakeClock(), new UnsteadyStore()]
+  const limiter = makeLimiter({ clock, store, agents: byClient(10) })
+  await limiter.start()
+  for (let client = 1; client <= 9; client++) await ask(limiter, `10.0.0.${client}`, client)
+  limiter.configure({ agents: byClient(20) })
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+  const { keys } = await limiter.inspection.lowest('waf', 2)
+  assert.deepEqual(
+    keys.map(({ key, remaining, from }) => [key, remaining, from]),
+    [
+      ['10.0.0.9', 11, 'store'],
+      ['10.0.0.8', 12, 'store'],
+    ],
+  )
 })

@@ -5,13 +5,13 @@ import { ALLOWED } from '../../src/proxy/limits/limit-gate.ts'
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { Limiter } from '../../src/proxy/limits/limiter.ts'
 import { denialHeaders } from '../../src/proxy/limits/rate-limit-headers.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
 import { SqliteLimitStore } from '../../src/store/limits/sqlite-limit-store.ts'
 import { Store } from '../../src/store/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
-import { admitted, denied, type LimiterParts, makeLimiter, request, rule, sync } from './support.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
+import { admitted, denied, everyAgent, type LimiterParts, makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 /** One process on the file: a limiter with a store thread of its own. `end` is the clean end, `close` is not. */
@@ -62,7 +62,7 @@ describe('what the limiter this one learned from got wrong', () => {
     for (let tick = 0; tick < 20; tick++) {
       clock.advance(50)
       late += await admitted(limiter, 1, { agent: 'a' })
-      await admitted(limiter, 1, { agent: `evicts ${tick}` })
+      await admitted(limiter, 1, { agent: `agent ${tick}` })
     }
     assert.equal(late, 10)
   })
@@ -91,7 +91,7 @@ describe('what the limiter this one learned from got wrong', () => {
     await first.limiter.bans.ban({ agent: 'waf', reason: 'loops', author: 'ops' })
     await first.store.close()
     const second = await processOn(test, path, clock, { rules: [rule(1, 100)] })
-    assert.equal(denied(second.limiter.check(request())).code, 'BANNED')
+    assert.equal((await denied(second.limiter.check(request()))).code, 'BANNED')
     assert.equal(second.limiter.stats.bans, 1)
   })
 
@@ -109,7 +109,7 @@ describe('what the limiter this one learned from got wrong', () => {
       message: /in force in this process only, it was not written: the disk is gone/,
     })
     await assert.rejects(limiter.bans.unban('x', '', 'ops'), /the disk is gone/)
-    assert.equal(denied(limiter.check(request({ agent: 'x' }))).code, 'BANNED')
+    assert.equal((await denied(limiter.check(request({ agent: 'x' })))).code, 'BANNED')
     assert.equal(limiter.stats.store.isFailing, true)
     assert.equal(limiter.stats.denials.store, 1)
     assert.match(notices.join('\n'), /limit store is out of reach: the disk is gone/)
@@ -145,7 +145,7 @@ describe('what the limiter this one learned from got wrong', () => {
     const verdict = await waiting
     assert.ok(!verdict.allowed && verdict.code === 'BANNED')
     await ban
-    assert.equal(denied(limiter.check(request({ agent: 'b' }))).code, 'BANNED')
+    assert.equal((await denied(limiter.check(request({ agent: 'b' })))).code, 'BANNED')
   })
 
   it('8: the agent used longest ago leaves the memory, without a store call in the turn of the check', async () => {
@@ -153,13 +153,13 @@ describe('what the limiter this one learned from got wrong', () => {
     const store = new UnsteadyStore()
     const limiter = makeLimiter({ clock, store, capacity: 3, rules: [rule(0, 10)] })
     for (const agent of ['a', 'b', 'c']) await limiter.check(request({ agent }))
-    sync(limiter.check(request({ agent: 'a' })))
+    await limiter.check(request({ agent: 'a' }))
     const before = store.settles
     const newcomer = limiter.check(request({ agent: 'd' }))
     assert.equal(store.settles, before)
     assert.equal(limiter.stats.evictions, 1)
     await newcomer
-    for (const agent of ['a', 'c', 'd']) sync(limiter.check(request({ agent })))
+    for (const agent of ['a', 'c', 'd']) await limiter.check(request({ agent }))
     const { hits, misses } = limiter.stats
     await limiter.check(request({ agent: 'b' }))
     assert.deepEqual([limiter.stats.hits - hits, limiter.stats.misses - misses], [0, 1])
@@ -186,10 +186,10 @@ describe('what the limiter this one learned from got wrong', () => {
     const { limiter } = await processOn(test, await newFile(test), clock, { rules: [rule(1, 10)] })
     assert.equal(await admitted(limiter, 50), 10)
     await eventually('tokens on their way arrived', () => limiter.stats.store.backlog === 0)
-    limiter.configure({ agents: new Map(), defaults: [rule(1, 25)] })
+    limiter.configure({ agents: everyAgent([rule(1, 25)]) })
     assert.equal(await admitted(limiter, 50), 15)
     await eventually('tokens on their way arrived', () => limiter.stats.store.backlog === 0)
-    limiter.configure({ agents: new Map(), defaults: [rule(1, 5)] })
+    limiter.configure({ agents: everyAgent([rule(1, 5)]) })
     assert.equal(await admitted(limiter, 50), 0)
     clock.advance(2000)
     assert.equal(await admitted(limiter, 50), 2)
@@ -206,12 +206,12 @@ describe('what the limiter this one learned from got wrong', () => {
     const limiter = makeLimiter({ clock, agents })
     assert.equal(await admitted(limiter, 5, { agent: 'never' }), 2)
     clock.advance(1e12)
-    assert.equal(denied(limiter.check(request({ agent: 'never' }))).retryAfterMs, undefined)
+    assert.equal((await denied(limiter.check(request({ agent: 'never' })))).retryAfterMs, undefined)
     const most = Number.MAX_SAFE_INTEGER
-    assert.ok(sync(limiter.check(request({ agent: 'large', bytes: most }))).allowed)
-    const verdict = denied(limiter.check(request({ agent: 'large', bytes: most })))
+    assert.ok((await limiter.check(request({ agent: 'large', bytes: most }))).allowed)
+    const verdict = await denied(limiter.check(request({ agent: 'large', bytes: most })))
     assert.ok(verdict.retryAfterMs! > 9e9 && Number.isFinite(verdict.retryAfterMs))
-    const tooMuch = denied(limiter.check(request({ agent: 'large', bytes: most * 2 })))
+    const tooMuch = await denied(limiter.check(request({ agent: 'large', bytes: most * 2 })))
     assert.equal(tooMuch.retryAfterMs, undefined)
   })
 
@@ -220,13 +220,13 @@ describe('what the limiter this one learned from got wrong', () => {
     const limiter = makeLimiter({ clock, rules: [rule(0, 10)] })
     assert.equal(await admitted(limiter, 8), 8)
     await limiter.bans.ban({ agent: 'waf', reason: 'loops', author: 'ops' })
-    const forever = denied(limiter.check(request()))
+    const forever = await denied(limiter.check(request()))
     assert.deepEqual([forever.code, forever.retryAfterMs, forever.reason], ['BANNED', undefined, 'loops'])
     await limiter.bans.unban('waf', 'fixed', 'ops')
     await limiter.bans.ban({ agent: 'waf', reason: 'again', author: 'ops', durationMs: 5000 })
     clock.advance(1000)
     clock.stepWall(-3_600_000)
-    assert.equal(denied(limiter.check(request())).retryAfterMs, 4000)
+    assert.equal((await denied(limiter.check(request()))).retryAfterMs, 4000)
     clock.advance(4000)
     assert.equal(await admitted(limiter, 8), 2)
     assert.deepEqual(
@@ -239,9 +239,9 @@ describe('what the limiter this one learned from got wrong', () => {
     const clock = new FakeClock()
     const store = new MemoryLimitStore()
     const limiter = makeLimiter({ clock, store, rules: [rule(2, 10, { cost: 'byte' })] })
-    assert.ok(sync(limiter.check(request({ bytes: 7 }))).allowed)
+    assert.ok((await limiter.check(request({ bytes: 7 }))).allowed)
     assert.equal(limiter.peek(request())[0]!.remaining, 3)
-    const verdict = denied(limiter.check(request({ bytes: 7 })))
+    const verdict = await denied(limiter.check(request({ bytes: 7 })))
     assert.deepEqual(denialHeaders({ retryAfterMs: verdict.retryAfterMs, limit: verdict }), [
       'retry-after',
       '2',

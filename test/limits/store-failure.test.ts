@@ -9,7 +9,7 @@ import { holdWriteLock, openStore } from '../store/support.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
-import { admitted, denied, type LimiterParts, makeLimiter, request, rule, sync } from './support.ts'
+import { admitted, denied, everyAgent, type LimiterParts, makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 interface Setup {
@@ -43,7 +43,7 @@ describe('limiter whose store is out of reach', () => {
   it('waits once for the timeout, and for nobody after that', async () => {
     const setup = setUp({ rules: [rule(1, 10)], storeTimeoutMs: 250 })
     assert.equal((await runIntoTimeout(setup)).allowed, false)
-    assert.match(denied(setup.limiter.check(request({ agent: 'other' }))).reason!, /out of reach/)
+    assert.match((await denied(setup.limiter.check(request({ agent: 'other' })))).reason!, /out of reach/)
     assert.match(setup.limiter.stats.store.lastError!, /no answer within 250 ms/)
     assert.equal(setup.limiter.stats.store.failures, 1)
   })
@@ -52,7 +52,7 @@ describe('limiter whose store is out of reach', () => {
     const setup = setUp({ rules: [rule(0, 100)] })
     await setup.limiter.check(request({ agent: 'known' }))
     await runIntoTimeout(setup)
-    assert.ok(sync(setup.limiter.check(request({ agent: 'known' }))).allowed)
+    assert.ok((await setup.limiter.check(request({ agent: 'known' }))).allowed)
   })
 
   it('allows and counts when the policy is allow', async () => {
@@ -200,7 +200,7 @@ describe('limiter whose store is out of reach', () => {
     assert.equal(await admitted(limiter, 3), 3)
     store.mode = 'failing'
     assert.equal(await admitted(limiter, 30), 7)
-    limiter.configure({ agents: new Map(), defaults: [rule(0, 11)] })
+    limiter.configure({ agents: everyAgent([rule(0, 11)]) })
     await turns()
     assert.equal(await admitted(limiter, 30), 1)
     store.mode = 'steady'
@@ -208,10 +208,31 @@ describe('limiter whose store is out of reach', () => {
       clock.advance(1000)
       await turns()
     }
-    limiter.configure({ agents: new Map(), defaults: [rule(0, 12)] })
+    limiter.configure({ agents: everyAgent([rule(0, 12)]) })
     await turns()
     assert.equal(await admitted(limiter, 30), 1)
   })
+
+  for (const mode of ['steady', 'failing'] as const)
+    it(`forgives nothing when reloads lower a burst and raise it again, while the store is ${mode}`, async () => {
+      const setup = setUp({ rules: [rule(1, 100)], onStoreFailure: 'memory-only' })
+      const { clock, store, limiter } = setup
+      await limiter.start()
+      assert.equal(await admitted(limiter, 80), 80)
+      await turns()
+      store.mode = mode
+      for (const burst of [20, 10, 30]) {
+        limiter.configure({ agents: everyAgent([rule(1, burst)]) })
+        await turns()
+        assert.equal(await admitted(limiter, 30), 0, `a burst of ${burst}`)
+      }
+      limiter.configure({ agents: everyAgent([rule(1, 100)]) })
+      await turns()
+      assert.equal(await admitted(limiter, 100), 20)
+      clock.advance(5000)
+      await turns()
+      assert.equal(await admitted(limiter, 100), 5)
+    })
 
   it('keeps the event loop free while another process holds the file, and recovers', async (test) => {
     const path = join(await temporaryFolder(test), 'weir.db')
@@ -229,7 +250,7 @@ describe('limiter whose store is out of reach', () => {
     const release = await holdWriteLock(test, path)
     const startedAt = performance.now()
     assert.equal((await limiter.check(request({ agent: 'second' }))).allowed, false)
-    assert.ok(sync(limiter.check(request({ agent: 'first' }))).allowed)
+    assert.ok((await limiter.check(request({ agent: 'first' }))).allowed)
     assert.ok(performance.now() - startedAt < 2000)
     assert.equal(limiter.stats.store.isFailing, true)
     await release()

@@ -5,7 +5,7 @@ import type { LimitDenied, LimitRequest, LimitVerdict } from '../../src/proxy/li
 import type { LimitRule } from '../../src/proxy/limits/limit-rule.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
 import { Limiter } from '../../src/proxy/limits/limiter.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 
 export function rule(ratePerSecond: number, burst: number, rest: Partial<LimitRule> = {}): LimitRule {
   return { name: 'events', key: { by: 'agent' }, ratePerSecond, burst, cost: 'event', shadow: false, ...rest }
@@ -40,9 +40,37 @@ export interface LimiterParts extends Partial<Omit<LeasedBucketsOptions, 'clock'
   readonly probe?: Probe
   readonly rules?: readonly LimitRule[]
   readonly agents?: ReadonlyMap<string, readonly LimitRule[]>
+  /** How many agents `agent N` there are that `rules` limit, beside those with names. Default 50. */
+  readonly agentCount?: number
 }
 
-/** A limiter whose default limits are `rules`; not started. */
+const NAMES = [
+  'waf',
+  'auth',
+  'a',
+  'b',
+  'c',
+  'd',
+  'x',
+  'known',
+  'first',
+  'second',
+  'other',
+  'large',
+  'never',
+  'newcomer',
+]
+
+/** The same limits for every agent of these tests, each counted by itself. */
+export function everyAgent(
+  rules: readonly LimitRule[],
+  agentCount = 50,
+): ReadonlyMap<string, readonly LimitRule[]> {
+  const numbered = Array.from({ length: agentCount }, (_, index) => `agent ${index}`)
+  return new Map([...NAMES, ...numbered].map((agent) => [agent, rules]))
+}
+
+/** A limiter with `agents`, or with `rules` for every agent; not started. */
 export function makeLimiter(parts: LimiterParts): Limiter {
   const limiter = new Limiter({
     store: parts.store ?? new MemoryLimitStore(),
@@ -52,18 +80,12 @@ export function makeLimiter(parts: LimiterParts): Limiter {
     onStoreFailure: parts.onStoreFailure ?? 'deny',
     storeTimeoutMs: parts.storeTimeoutMs ?? 250,
   })
-  limiter.configure({ agents: parts.agents ?? new Map(), defaults: parts.rules ?? [] })
+  limiter.configure({ agents: parts.agents ?? everyAgent(parts.rules ?? [], parts.agentCount) })
   return limiter
 }
 
-/** Fails unless the answer came in the same turn. */
-export function sync(answer: LimitVerdict | Promise<LimitVerdict>): LimitVerdict {
-  if (answer instanceof Promise) throw new Error('the check waited')
-  return answer
-}
-
-export function denied(answer: LimitVerdict | Promise<LimitVerdict>): LimitDenied {
-  const verdict = sync(answer)
+export async function denied(answer: LimitVerdict | Promise<LimitVerdict>): Promise<LimitDenied> {
+  const verdict = await answer
   if (verdict.allowed) throw new Error('the check was allowed')
   return verdict
 }

@@ -1,10 +1,9 @@
 import { WeirError } from '../../src/core/errors.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
 
 /** A real store whose answers come a turn later, fail, or are held back. */
 export class UnsteadyStore implements LimitStore {
-  readonly isImmediate = false
   inner = new MemoryLimitStore()
   settles = 0
   #mode: 'steady' | 'failing' | 'stalled' = 'steady'
@@ -29,10 +28,10 @@ export class UnsteadyStore implements LimitStore {
     this.#tellReplaced()
   }
 
-  async settle(...args: Parameters<LimitStore['settle']>): Promise<ReturnType<MemoryLimitStore['settle']>> {
+  async settle(...args: Parameters<LimitStore['settle']>): ReturnType<LimitStore['settle']> {
     this.settles++
     await this.#turn()
-    return this.inner.settle(...args)
+    return await this.inner.settle(...args)
   }
 
   async changeBan(...args: Parameters<LimitStore['changeBan']>): ReturnType<LimitStore['changeBan']> {

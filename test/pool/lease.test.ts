@@ -37,6 +37,21 @@ test('the limit that an agent announces counts when it is the smaller one', asyn
   assert.equal(pool.lease(hints()), 'full')
 })
 
+test('a pool takes bodies as large as the least that its connections announce, also while they are being replaced', async () => {
+  const { pool, dialer, pass } = await startedPool({ connections: 2 })
+  assert.equal(pool.maxBodyBytes, Number.POSITIVE_INFINITY, 'the default of the protocol states nothing')
+  for (const maxBodySize of [500, 300]) {
+    dialer.options = { limits: { maxBodySize } }
+    dialer.alive[0]!.transitionTo('closed')
+    await pass(0)
+  }
+  assert.equal(pool.maxBodyBytes, 300)
+  dialer.answer = 'fail'
+  for (const connection of [...dialer.alive]) connection.transitionTo('closed')
+  assert.equal(pool.snapshot().active, 0)
+  assert.equal(pool.maxBodyBytes, 300)
+})
+
 test('an announced limit of 0 states nothing', async () => {
   const { lease } = await startedPool({ connections: 1, maxConcurrentPerConnection: 500 })
   for (let n = 0; n < 500; n++) lease()

@@ -193,3 +193,24 @@ test('a dropped websocket frame ends the chain even though the decision is an al
   assert.deepEqual((await verdict).websocketDecision, { kind: 'drop' })
   assert.equal(bench.pool('b').sent.length, 0)
 })
+
+test('a chain shows its agents no more of a body than each of them takes at the time', () => {
+  const bench = new Bench()
+  const events = new Set(['request-body-chunk'] as const)
+  const chain = bench.open([
+    bench.agent('a', { events }),
+    bench.agent('b', { events }),
+    bench.agent('c', { events: new Set(['request-headers']) }),
+  ]).chain
+  const configured = chain.requestBody
+  assert.ok(configured.maxBytes > 700)
+  bench.pool('b').maxBodyBytes = 700
+  bench.pool('c').maxBodyBytes = 5
+  assert.deepEqual(chain.requestBody, { ...configured, maxBytes: 700 })
+  assert.equal(chain.requestBody, chain.requestBody, 'one plan for all requests')
+  assert.equal(chain.responseBody.mode, 'none')
+  bench.pool('a').maxBodyBytes = 600
+  assert.equal(chain.requestBody.maxBytes, 600)
+  for (const name of ['a', 'b']) bench.pool(name).maxBodyBytes = Number.POSITIVE_INFINITY
+  assert.deepEqual(chain.requestBody, configured)
+})

@@ -128,8 +128,8 @@ describe('group commit', () => {
       return exec(sql)
     }
     const commit = new GroupCommit(database, path, storeOps(database))
-    const { replies, isBroken } = commit.run([{ id: 1, op: 'changeBan', args: ban('a') }])
-    assert.equal(isBroken, true)
+    const { replies, broken } = commit.run([{ id: 1, op: 'changeBan', args: ban('a') }])
+    assert.equal(broken, 'not rolled back')
     assert.match(replies[0]!.error!.message, /disk I\/O error in COMMIT/)
   })
 
@@ -140,7 +140,7 @@ describe('group commit', () => {
     const commit = new GroupCommit(database, path, storeOps(database))
     const unknown = commit.run([{ id: 1, op: 'nothing' as 'changeBan', args: undefined }])
     assert.equal(unknown.replies[0]!.error!.code, 'INTERNAL')
-    assert.equal(unknown.isBroken, false)
+    assert.equal(unknown.broken, undefined)
     assert.equal(commit.run([{ id: 2, op: 'changeBan', args: ban('a') }]).replies[0]!.error, undefined)
   })
 })

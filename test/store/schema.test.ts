@@ -32,10 +32,14 @@ describe('schema of the store', () => {
       migrate(database, path, MIGRATIONS.slice(0, 1))
       database.exec("INSERT INTO ban_change VALUES (7, 'waf', 'ban', 'loud', 'ops', 1, NULL)")
       database.exec("INSERT INTO ban VALUES ('waf', 7)")
+      database.exec("INSERT INTO limit_bucket VALUES ('waf', 30, 0, 100, 0, 1, 0, 1, NULL)")
     })
     const store = await openStore(test, { path })
-    assert.equal((await store.call('storeFacts', undefined)).schemaVersion, MIGRATIONS.length)
+    const version = look(path, (database) => database.pragma('user_version', { simple: true }))
+    assert.equal(version, MIGRATIONS.length)
     assert.equal((await store.call('bansSince', 0))[0]!.revision, 7)
+    const [bucket] = await store.call('lookAtBuckets', { keys: ['waf'], host: '', nowMs: 0, wallMs: 0 })
+    assert.equal(bucket?.remaining, 70)
   })
 
   it('leaves a file as it was when a step fails', async (test) => {

@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { deserialize, serialize } from 'node:v8'
 import { WeirError } from '../../src/core/errors.ts'
 import type { LimitStore } from '../../src/proxy/limits/limit-store.ts'
-import { MemoryLimitStore } from '../../src/store/limits/memory-limit-store.ts'
+import { MemoryLimitStore } from '../limits/memory-limit-store.ts'
 
 /*
  * An engine behind a socket, as a networked one would be: every handle is a connection of its own, answers come when they
@@ -53,7 +53,6 @@ export function serveEngine(): Promise<Server> {
 
 /** One handle on the engine at `port`. */
 export class SocketLimitStore implements LimitStore {
-  readonly isImmediate = false
   readonly #socket: Socket
   readonly #pending = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   #lastId = 0

@@ -1,6 +1,7 @@
 import type {
   AgentCapabilities,
   AgentFeatures,
+  AgentLimits,
   CancelReason,
   FlowSignal,
   HealthReport,
@@ -24,6 +25,7 @@ export interface FakeConnectionOptions {
   readonly isExclusive?: boolean
   readonly features?: Partial<AgentFeatures>
   readonly maxConcurrency?: number
+  readonly limits?: Partial<AgentLimits>
 }
 
 /** What {@link FakeConnection.transitionTo} can bring about from outside. */
@@ -68,7 +70,7 @@ export class FakeConnection implements Connection {
       version: '1',
       supportedEvents: ['request-headers'],
       features: { ...DEFAULT_FEATURES, ...options.features },
-      limits: { ...DEFAULT_LIMITS, maxConcurrency: options.maxConcurrency ?? 0 },
+      limits: { ...DEFAULT_LIMITS, maxConcurrency: options.maxConcurrency ?? 0, ...options.limits },
       health: DEFAULT_HEALTH_REPORTING,
     }
   }

@@ -20,6 +20,8 @@ interface Sent {
  */
 export class ScriptedPool implements AgentPool {
   readonly agent: string
+  /** What the agent says it takes. */
+  maxBodyBytes = Number.POSITIVE_INFINITY
   readonly sent: Sent[] = []
   readonly cancelled: {
     readonly id: string

@@ -8,6 +8,7 @@ import { listenUds } from '../../src/transport/uds/uds-listener.ts'
 import { failureOf } from '../conformance/support/observed.ts'
 import { ScriptedAgent } from '../conformance/support/scripted-agent.ts'
 import { HANDSHAKE, never } from '../conformance/support/transports.ts'
+import { startProcess } from '../support/running-process.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 
 const { options } = new ScriptedAgent()
@@ -31,6 +32,30 @@ test('nothing but the socket is left in its folder, and nothing once it is close
   await Promise.all([listener.close(), listener.close()])
   assert.deepEqual(readdirSync(folder), [])
 })
+
+/** Serves two sockets, lets the first be another's, and exits as asked. */
+const EXITS = `
+const [module, folder, how] = process.argv.slice(1)
+const { serveUds } = await import(module)
+const fs = await import('node:fs')
+for (const name of ['theirs', 'ours']) await serveUds(folder + '/' + name, { name: 'waf' })
+fs.renameSync(folder + '/theirs', folder + '/moved')
+fs.writeFileSync(folder + '/theirs', '')
+if (how === 'throw') setImmediate(() => { throw new Error('uncaught') })
+else process.exit(3)
+`
+
+for (const [how, code] of [
+  ['exit', 3],
+  ['throw', 1],
+] as const)
+  test(`a process that ends by ${how} without closing leaves no socket of its own, and every other file`, async (t) => {
+    const folder = await temporaryFolder(t)
+    const sdk = new URL('../../src/sdk/serve.js', import.meta.url).href
+    const child = startProcess(t, ['--input-type=module', '-e', EXITS, sdk, folder, how])
+    assert.equal(await child.ended(), code, child.output())
+    assert.deepEqual(readdirSync(folder).sort(), ['moved', 'theirs'])
+  })
 
 test('a socket nobody listens on is replaced', async (t) => {
   const folder = await temporaryFolder(t)

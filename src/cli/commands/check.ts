@@ -3,7 +3,7 @@ import { withExamples } from '../examples.ts'
 import { EXIT } from '../exit-code.ts'
 import { print } from '../output.ts'
 import { table } from '../table.ts'
-import { loadValid } from './config.ts'
+import { complain, loadValid } from './config.ts'
 
 interface CheckOptions {
   readonly config: string
@@ -22,12 +22,13 @@ export function addCheckCommand(program: Command): void {
     .action(async (options: CheckOptions) => {
       const loaded = await loadValid(options)
       if (loaded === undefined) return
-      const { config } = loaded
+      const { config, warnings } = loaded
+      if (options.json !== true) complain(warnings)
       const { checkAgents } = await import('../../daemon/check-agents.ts')
       const agents = options.connect === true ? await checkAgents(config) : []
       const isReachable = agents.every((agent) => agent.isOk)
       if (!isReachable) process.exitCode = EXIT.negative
-      print(options.json === true, { isValid: true, agents }, () => {
+      print(options.json === true, { isValid: true, warnings, agents }, () => {
         const summary = `${options.config} is valid: ${config.agents.length} agents, ${config.routes.length} routes`
         if (agents.length === 0) return summary
         const rows = table(agents, [

@@ -64,6 +64,10 @@ export async function loadValid(
 
 export function printProblems(isJson: boolean, problems: readonly Problem[]): void {
   if (isJson) print(true, { isValid: false, problems }, String)
-  else for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`)
+  else complain(problems)
   process.exitCode = EXIT.usage
+}
+
+export function complain(problems: readonly Problem[]): void {
+  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`)
 }

@@ -90,7 +90,7 @@ async function printCounts(options: ListOptions): Promise<void> {
           ['AGENT', (agent) => agent.agent],
           ['SESSIONS', (agent) => agent.sessions],
           ['AT MOST', (agent) => agent.maxSessions],
-          ['END AFTER', (agent) => shortTime(agent.idleTtlMs)],
+          ['END AFTER', (agent) => (agent.idleTtlMs === 0 ? 'never' : shortTime(agent.idleTtlMs))],
         ]),
   )
 }

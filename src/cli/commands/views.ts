@@ -104,6 +104,28 @@ function breakerText({ breaker, breakerRetryMs, ejections }: AgentView): string 
   return `${breaker}${retry}, ${ejections} ejections of connections`
 }
 
+/** What is applied comes first. */
+function announcedText({ announced }: AgentView): string {
+  if (announced === undefined) return '-'
+  const { maxBodyBytes, preferredChunkBytes, maxProcessingMs } = announced
+  const bodies = maxBodyBytes === 0 ? 'no limit of bodies' : `bodies of ${maxBodyBytes} bytes at most`
+  const time = maxProcessingMs === 0 ? '' : ` and ${maxProcessingMs} ms per event`
+  return `${bodies}; pieces of ${preferredChunkBytes} bytes${time} (not applied)`
+}
+
+function reportedText({ reported }: AgentView): string {
+  if (reported === undefined) return '-'
+  const { load, resources, ageMs } = reported
+  const parts: string[] = []
+  if (load !== undefined)
+    parts.push(
+      `${load.inFlight} in flight, ${load.queueDepth} queued, ${load.avgLatencyMs.toFixed(2)} ms on average, p99 ${load.p99LatencyMs.toFixed(2)} ms`,
+      `${load.requestsProcessed} processed, ${load.requestsRejected} rejected, ${load.requestsTimedOut} timed out`,
+    )
+  for (const [name, value] of Object.entries(resources)) parts.push(`${name} ${value}`)
+  return `${parts.join('; ')} (${shortTime(ageMs)} ago)`
+}
+
 function agentText(agent: AgentView): string {
   const lines: [string, string][] = [
     ['agent', agent.name],
@@ -132,6 +154,8 @@ function agentText(agent: AgentView): string {
     ['bypassed', countsText(agent.bypasses)],
     ['denied', countsText(agent.denials)],
     ['sessions', String(agent.sessions)],
+    ['announces', announcedText(agent)],
+    ['reports', reportedText(agent)],
   ]
   if (agent.configTrouble !== '') lines.splice(2, 0, ['config', agent.configTrouble])
   return lines.map(([name, text]) => `${name.padEnd(11)} ${printable(text, true)}`).join('\n')

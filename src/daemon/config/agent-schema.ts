@@ -144,15 +144,17 @@ const queue = section(
 
 const sessions = section(
   {
-    idleTtlMs: durationMs(
+    idleTtlMs: number(
+      0,
+      2_147_483_647,
       300_000,
-      'Time without use after which a session ends. Default 300,000.',
+      'Time without use after which a session ends; 0: never. Default 300,000.',
     ).optional(),
     maxSessions: count(
-      1,
+      0,
       10_000_000,
       100_000,
-      'Sessions kept; the one unused longest gives way. Default 100,000.',
+      'Sessions kept; the one unused longest gives way. 0: none, requests with a key are balanced like all others. Default 100,000.',
     ).optional(),
   },
   'Sticky sessions: requests with the same session key keep going to the same connection (see sessionKey).',

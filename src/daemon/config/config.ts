@@ -115,7 +115,7 @@ export interface AgentConfig {
   readonly maxWaiters: number
   readonly breaker: BreakerOptions
   readonly reconnect: BackoffOptions
-  readonly sessions: { readonly idleTtlMs: number; readonly maxSessions: number }
+  readonly sessions: SessionsConfig
   readonly slowStartMs: number
   readonly heartbeatMs: number
   readonly stallMs: number
@@ -130,6 +130,13 @@ export interface AgentConfig {
   readonly onLimit: 'deny' | 'skip'
   /** Undefined: none is sent. */
   readonly config: unknown
+}
+
+export interface SessionsConfig {
+  /** Infinity: they never end. */
+  readonly idleTtlMs: number
+  /** 0: none are kept. */
+  readonly maxSessions: number
 }
 
 export interface BodyConfig {

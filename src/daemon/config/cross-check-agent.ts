@@ -16,7 +16,7 @@ export function checkAgent(
   const path = ['agents', name]
   const { endpoint, reverse } = agent
   const idle = (option: string, why: string): void =>
-    report([...path, option], `has no effect: ${why}; remove it`, 'key')
+    report([...path, ...option.split('.')], `has no effect: ${why}; remove it`, 'key')
 
   if (endpoint === undefined && reverse === undefined)
     report(path, 'has neither endpoint nor reverse; example: endpoint: grpc://127.0.0.1:50061', 'key')
@@ -43,6 +43,11 @@ export function checkAgent(
     idle('encodings', 'legacy framing has one encoding')
   if (agent.flowWaitMs !== undefined && (agent.onPause ?? input.defaults?.onPause) !== 'wait')
     idle('flowWaitMs', 'it counts with onPause: wait')
+  if (
+    agent.sessions?.idleTtlMs !== undefined &&
+    (agent.sessions.maxSessions ?? input.defaults?.sessions?.maxSessions) === 0
+  )
+    idle('sessions.idleTtlMs', 'with sessions.maxSessions: 0 the agent keeps no sessions')
   if (agent.body !== undefined) {
     const events = agent.events ?? input.defaults?.events ?? []
     if (!events.includes('request-body') && !events.includes('response-body'))

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
+import { cautions } from './cautions.ts'
 import type { Config } from './config.ts'
 import { crossCheck } from './cross-check.ts'
 import { type ConfigDocument, parseConfigDocument } from './document.ts'
@@ -17,6 +18,8 @@ export type LoadedConfig =
       readonly config: Config
       /** The file as written, references unresolved: safe to show after `redact`. */
       readonly document: ConfigDocument
+      /** What is worth knowing although the file is valid. */
+      readonly warnings: readonly Problem[]
     }
   | { readonly isValid: false; readonly problems: readonly Problem[] }
 
@@ -62,7 +65,11 @@ export function loadConfig(
   crossCheck(checked.data, dirname(file), report)
   const config = resolveConfig(checked.data, file, dirname(file), references.files, report)
   if (problems.length > 0) return { isValid: false, problems: inFileOrder(problems) }
-  return { isValid: true, config, document }
+  const warnings: Problem[] = []
+  cautions(checked.data, document, (option, message, of) =>
+    warnings.push(placed({ option, message: `warning: ${message}`, of })),
+  )
+  return { isValid: true, config, document, warnings: inFileOrder(warnings) }
 }
 
 /** A problem that knows its option, not its place yet. */

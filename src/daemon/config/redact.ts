@@ -1,4 +1,5 @@
 import type { ConfigDocument } from './document.ts'
+import type { OptionPath } from './problem.ts'
 
 /** Option names whose literal values are not shown. */
 const SENSITIVE = /(secret|token|password|passwd|passphrase|credential|api[-_]?key|authorization|private)/i
@@ -22,4 +23,23 @@ function hide(value: unknown, isSensitive: boolean): unknown {
   return typeof value === 'string' && /^\$\{(env|file):[^}]*\}$/.test(value) && !value.includes(':-')
     ? value
     : HIDDEN
+}
+
+/** The first option at or below `path` that comes by reference or sounds like a secret; undefined: none does. */
+export function secretIn(value: unknown, path: OptionPath): OptionPath | undefined {
+  let at = value
+  for (const step of path) at = (at as Readonly<Record<string, unknown>> | null | undefined)?.[step]
+  return search(at, path)
+}
+
+function search(value: unknown, path: OptionPath): OptionPath | undefined {
+  if (typeof value === 'string' && /\$\{(env|file):/.test(value)) return path
+  if (value === null || typeof value !== 'object') return undefined
+  for (const [key, item] of Object.entries(value)) {
+    const here = [...path, Array.isArray(value) ? Number(key) : key]
+    if (SENSITIVE.test(key) && item !== null) return here
+    const found = search(item, here)
+    if (found !== undefined) return found
+  }
+  return undefined
 }

@@ -113,7 +113,7 @@ export function resolveConfig(
       breaker: defined({ ...shared.breaker, ...agent.breaker }),
       reconnect: defined({ ...shared.reconnect, ...agent.reconnect }),
       sessions: {
-        idleTtlMs: agent.sessions?.idleTtlMs ?? shared.sessions?.idleTtlMs ?? 300_000,
+        idleTtlMs: boundless(agent.sessions?.idleTtlMs ?? shared.sessions?.idleTtlMs ?? 300_000),
         maxSessions: agent.sessions?.maxSessions ?? shared.sessions?.maxSessions ?? 100_000,
       },
       slowStartMs: agent.slowStartMs ?? shared.slowStartMs ?? 10_000,
@@ -168,6 +168,11 @@ export function resolveConfig(
 
 /** What a stall is for agents of ordinary timeouts, milliseconds. */
 const LEAST_STALL_MS = 10_000
+
+/** 0 stands for no bound. */
+function boundless(value: number): number {
+  return value === 0 ? Number.POSITIVE_INFINITY : value
+}
 
 function routeConfig(route: NonNullable<ConfigInput['routes']>[number]): RouteConfig {
   return {

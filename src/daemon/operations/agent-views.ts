@@ -1,4 +1,5 @@
-import type { AgentState, AgentView, ConnectionView } from '../../admin/views.ts'
+import type { AgentState, AgentView, AnnouncedView, ConnectionView, ReportedView } from '../../admin/views.ts'
+import { statedBodyLimit } from '../../core/agent-messages.ts'
 import type { PoolSnapshot } from '../../pool/pool-snapshot.ts'
 import type { Ban } from '../../proxy/limits/ban-book.ts'
 import type { AgentNote } from '../agents/agent-notes.ts'
@@ -50,6 +51,8 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
     queueMsTotal: snapshot.queueMsTotal,
     bodyBytesInFlight: snapshot.bodyBytesInFlight,
     sessions: snapshot.sessions,
+    announced: announced(snapshot),
+    reported: reported(snapshot),
     denials: { ...facts.note.denials },
     bypasses: Object.fromEntries(Object.entries(snapshot.bypasses).filter(([, count]) => count > 0)),
   }
@@ -58,6 +61,24 @@ export function agentView(entry: AgentEntry, facts: AgentFacts): AgentView {
 function softwareOf({ connections }: PoolSnapshot): string {
   const [first] = connections
   return first === undefined ? '' : `${first.agentName} ${first.agentVersion}`.trim()
+}
+
+function announced({ connections }: PoolSnapshot): AnnouncedView | undefined {
+  const [first] = connections
+  if (first === undefined) return undefined
+  const bytes = Math.min(...connections.map(({ limits }) => statedBodyLimit(limits)))
+  return {
+    maxBodyBytes: Number.isFinite(bytes) ? bytes : 0,
+    preferredChunkBytes: first.limits.preferredChunkSize,
+    maxProcessingMs: first.limits.maxProcessingTimeMs ?? 0,
+  }
+}
+
+function reported({ reported: last }: PoolSnapshot): ReportedView | undefined {
+  if (last === undefined) return undefined
+  const { load, resources } = last.report
+  if (load === undefined && resources === undefined) return undefined
+  return { ageMs: last.ageMs, load, resources: resources ?? {} }
 }
 
 /** What an event would meet now, and why; whatever an operator decided comes first. */
@@ -85,9 +106,9 @@ function standing(
     return { state: 'breaker-open', reason: `the agent kept failing: ${failures(snapshot)}` }
   if (snapshot.paused >= usable)
     return { state: 'paused', reason: 'the agent asked for a pause on every connection' }
-  if (snapshot.healthy === 0)
+  if (snapshot.healthy === 0 && snapshot.available === 0)
     return { state: 'unavailable', reason: `every connection is ejected or draining: ${failures(snapshot)}` }
-  if (snapshot.breaker === 'half-open')
+  if (snapshot.breaker === 'half-open' || snapshot.healthy === 0)
     return { state: 'half-open', reason: `single events try the agent after ${failures(snapshot)}` }
   if (snapshot.available === 0)
     return { state: 'full', reason: `${snapshot.inFlight} in flight, ${snapshot.waiting} waiting` }
@@ -137,6 +158,7 @@ export function connectionViews({ config, pool }: AgentEntry): ConnectionView[] 
 
 function readyState(connection: PoolSnapshot['connections'][number]): string {
   if (connection.isPaused) return 'paused'
+  if (connection.health === 'ejected' && connection.isAvailable) return 'trial'
   if (connection.health !== 'healthy') return connection.health
   return connection.isAvailable ? 'ready' : 'full'
 }

@@ -21,10 +21,12 @@ export function sessionOperations(system: WeirSystem): SessionOperations {
     const entry = agents.entry(name)
     const { sessions } = entry.pool
     if (sessions !== undefined) return { entry, sessions }
-    throw new WeirError(
-      'INVALID_ARGUMENT',
-      `agent ${name} keeps no sessions: with balance: ${entry.config.balance} and this endpoint they are not stored`,
-    )
+    const { sessions: wanted, balance } = entry.config
+    const why =
+      wanted.maxSessions === 0
+        ? 'its sessions.maxSessions is 0; give it a number above 0 to keep some'
+        : `with balance: ${balance} and this endpoint they are not stored`
+    throw new WeirError('INVALID_ARGUMENT', `agent ${name} keeps no sessions: ${why}`)
   }
 
   function viewOf(agent: string, session: Session, isRevealed: boolean): SessionView {
@@ -49,7 +51,14 @@ export function sessionOperations(system: WeirSystem): SessionOperations {
       const counts = [...agents.entries.values()].flatMap(({ config, pool }) =>
         pool.sessions === undefined
           ? []
-          : [{ agent: config.name, sessions: pool.sessions.table.count(now), ...config.sessions }],
+          : [
+              {
+                agent: config.name,
+                sessions: pool.sessions.table.count(now),
+                maxSessions: config.sessions.maxSessions,
+                idleTtlMs: Number.isFinite(config.sessions.idleTtlMs) ? config.sessions.idleTtlMs : 0,
+              },
+            ],
       )
       return { total: counts.reduce((sum, { sessions }) => sum + sessions, 0), agents: counts }
     },

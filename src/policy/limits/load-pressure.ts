@@ -26,14 +26,17 @@ export const CALM_BELOW = 0.7
 
 /** The measured load, smoothed, against its targets: 1 is as much as is wanted. Pure: it sees samples and nothing else. */
 export class LoadPressure {
-  readonly #targets: LoadTargets
+  #targets: LoadTargets
   #smoothed: LoadSample = { loopLagMs: 0, utilization: 0, queueMs: 0 }
 
   /** Throws INVALID_ARGUMENT unless the targets are above 0. */
   constructor(targets: LoadTargets) {
-    if (!(targets.loopLagMs > 0 && targets.utilization > 0 && targets.queueMs > 0))
-      throw new WeirError('INVALID_ARGUMENT', 'measured load: every target must be above 0')
-    this.#targets = targets
+    this.#targets = valid(targets)
+  }
+
+  /** What was measured counts at once against the new targets. Throws as the constructor. */
+  set targets(targets: LoadTargets) {
+    this.#targets = valid(targets)
   }
 
   observe(sample: LoadSample): void {
@@ -75,6 +78,11 @@ export class LoadPressure {
     const targets = this.#targets
     return [loopLagMs / targets.loopLagMs, utilization / targets.utilization, queueMs / targets.queueMs]
   }
+}
+
+function valid(targets: LoadTargets): LoadTargets {
+  if (targets.loopLagMs > 0 && targets.utilization > 0 && targets.queueMs > 0) return targets
+  throw new WeirError('INVALID_ARGUMENT', 'measured load: every target must be above 0')
 }
 
 function smooth(before: number, value: number): number {

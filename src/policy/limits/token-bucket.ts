@@ -46,6 +46,8 @@ export class TokenBucket {
   readonly #perMs: number
   /* Fields that start as a fraction are written in place; others cost a new heap number per check (measured). */
   #originMs = Number.NaN
+  /** Carried, but more than this burst; until the store answers, which knows better. */
+  #aside = 0
   /** Everything below is spent, evaporated or somebody else's. */
   #position = Number.NaN
   /** Start of the stretch that `position` is in; refunds stop here. */
@@ -107,7 +109,14 @@ export class TokenBucket {
 
   /** Takes over what another bucket of the same name spent, before anything was taken here. */
   carry(debt: number): void {
-    if (debt > 0) this.#position = Math.min(debt, this.burst)
+    if (debt <= 0) return
+    this.#position = Math.min(debt, this.burst)
+    this.#aside = debt - this.#position
+  }
+
+  /** What a bucket that takes this one's place is to `carry`: a lowered burst forgives nothing once it is raised. */
+  debtToCarry(nowMs: number): number {
+    return this.debt(nowMs) + this.#aside
   }
 
   /** Deducts without asking the ceiling; for a store that is out of reach. False: the burst is used up. */
@@ -178,6 +187,11 @@ export class TokenBucket {
   grant(stretch: Stretch): void {
     this.#rebase(stretch.atMs)
     this.#tail = stretch.tail
+    this.#aside = 0
+    if (this.#perMs === 0 && this.#position <= this.#ceiling) {
+      this.#count(stretch)
+      return
+    }
     if (stretch.to <= stretch.from) {
       /* Nothing yet, but now it is known what others, or this process before its restart, spent. */
       const isUntouched = this.#position === Number.NEGATIVE_INFINITY || this.#position === this.#othersAt
@@ -197,6 +211,16 @@ export class TokenBucket {
       this.#nextFrom = stretch.from
       this.#nextTo = stretch.to
     }
+  }
+
+  /**
+   * At rate 0 the line stands still, and only numbers count: what is held and what is new make one stretch at the end of
+   * what is out, whatever others got and gave back in between.
+   */
+  #count({ atMs, from, to }: Stretch): void {
+    this.#position = Math.max(0, from - this.held(atMs))
+    this.#ceiling = to
+    this.#nextTo = Number.NEGATIVE_INFINITY
   }
 
   /** Lets go of up to `tokens` of the newest stretch and says how many those were. */

@@ -13,7 +13,7 @@ export interface ConcurrencyFacts {
  * the caller's OVERLOADED.
  */
 export class ConcurrencyGate {
-  readonly #adaptive: AdaptiveLimit
+  #adaptive: AdaptiveLimit
   readonly #waits = new LeaseWaits()
   #limit: number
   #inFlight = 0
@@ -22,6 +22,13 @@ export class ConcurrencyGate {
 
   constructor(options: AdaptiveLimitOptions) {
     this.#adaptive = new AdaptiveLimit(options)
+    this.#limit = this.#adaptive.limit
+  }
+
+  /** Other bounds: the limit goes on from where it is, as far as they allow. */
+  configure({ min, max }: AdaptiveLimitOptions): void {
+    const initial = Math.min(max, Math.max(min, this.#limit))
+    this.#adaptive = new AdaptiveLimit({ min, max, initial })
     this.#limit = this.#adaptive.limit
   }
 

@@ -108,13 +108,9 @@ export class LeaseCourier {
     return this.#laterCount + this.#urgent.length + this.#urgentCalls + Number(this.#isSendingLater)
   }
 
-  /** Asks as soon as this turn ends; in this turn if the store is immediate. */
+  /** Asks as soon as this turn ends. */
   ask(bucket: CachedBucket): void {
     if (bucket.askState === 'sent' || bucket.askState === 'urgent') return
-    if (this.#store.isImmediate) {
-      this.#settleNow(bucket)
-      return
-    }
     bucket.askState = 'urgent'
     this.#urgent.push(bucket)
     this.#schedule()
@@ -123,10 +119,6 @@ export class LeaseCourier {
   /** Asks behind everybody who waits. */
   askLater(bucket: CachedBucket): void {
     if (bucket.askState !== 'idle') return
-    if (this.#store.isImmediate) {
-      this.#settleNow(bucket)
-      return
-    }
     bucket.askState = 'queued'
     this.#later.push(bucket)
     this.#queued++
@@ -181,12 +173,6 @@ export class LeaseCourier {
         },
       )
     })
-  }
-
-  #settleNow(bucket: CachedBucket): void {
-    const ask = this.#host.compose(bucket, this.#clock.now())
-    const grants = this.#store.settle([ask]) as readonly LeaseGrant[]
-    this.#host.granted(bucket, grants[0]!)
   }
 
   #schedule(): void {

@@ -1,9 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
 import type { Probe } from '../../core/probe.ts'
 import { TokenBucket } from '../../policy/limits/token-bucket.ts'
 import type { BanBook } from './ban-book.ts'
 import { BucketCache } from './bucket-cache.ts'
-import { CachedBucket, type LimitScope, type Waiter } from './cached-bucket.ts'
+import { CachedBucket, type LimitScope } from './cached-bucket.ts'
 import { LeaseCourier } from './lease-courier.ts'
 import { askForReturn, askForUse, isIdleHolder } from './lease-terms.ts'
 import { LeavingBuckets } from './leaving-buckets.ts'
@@ -11,6 +12,7 @@ import { banned, outOfTokens, storeOutOfReach } from './limit-answers.ts'
 import { ALLOWED, type LimitDenied, type LimitRequest, type LimitVerdict, UNCOUNTED } from './limit-gate.ts'
 import type { LeaseAsk, LeaseGrant, LimitStore } from './limit-store.ts'
 import type { LimiterCounters } from './limiter-stats.ts'
+import { RetiringScopes } from './retiring-scopes.ts'
 
 /** What a check answers when tokens are not covered and the store is out of reach. */
 export type StoreFailurePolicy = 'deny' | 'allow' | 'memory-only'
@@ -30,8 +32,15 @@ export interface LeasedBucketsOptions {
 const SLICES_AT_ONCE = 4
 /** Buckets that leave the memory in one turn when its capacity is made smaller: a few milliseconds. */
 const SHRINK_STEP = 5000
+/** Buckets of limits that are not in force any more that leave the memory in one turn: about a millisecond. */
+const RETIRE_STEP = 512
 /** What is known of other holders is asked for anew after this. */
 const OLD_NEWS_MS = 1000
+/**
+ * For this long a store that took another one's place is told what was spent, and nothing is taken from it: other processes
+ * find out within a second or so, book what they know, and may spend what they hold of the old one until then.
+ */
+const BOOKING_MS = 2500
 /** Longest that a call may take at a clean end. */
 const GIVE_BACK_TIMEOUT_MS = 2500
 
@@ -48,9 +57,12 @@ export class LeasedBuckets {
   readonly #counters: LimiterCounters
   readonly #storeTimeoutMs: number
   readonly #leaving = new LeavingBuckets()
+  readonly #retiring = new RetiringScopes()
+  #isRetiring = false
   #dirty: CachedBucket[] = []
   /** Those that the last checkpoint settled. */
   #settled: readonly CachedBucket[] = []
+  #bookingSinceMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LeasedBucketsOptions, bans: BanBook, counters: LimiterCounters) {
     this.#clock = options.clock
@@ -73,16 +85,20 @@ export class LeasedBuckets {
   }
 
   /** The bucket of this part of the scope, fetched into memory if need be. */
-  of(scope: LimitScope, agent: string, part: string): CachedBucket {
-    const value = nameWithin(scope, agent, part)
-    const found = scope.buckets.get(value)
+  of(scope: LimitScope, part: string): CachedBucket {
+    const found = scope.buckets.get(part)
     if (found !== undefined) {
       this.#counters.hits++
       this.cache.touch(found)
       return found
     }
     this.#counters.misses++
-    const key = bucketKey(scope, agent, part)
+    const key = bucketKey(scope, part)
+    const before = this.#retiring.find(scope, part)
+    if (before !== undefined) {
+      this.#letGo(before)
+      this.courier.ask(before)
+    }
     const leaving = this.#leaving.get(key)
     const { ratePerSecond, burst } = scope.rule
     if (leaving !== undefined && leaving.scope === scope) {
@@ -92,11 +108,13 @@ export class LeasedBuckets {
     }
     const now = this.#clock.now()
     const tokens = new TokenBucket(ratePerSecond, burst, now, true)
-    const bucket = new CachedBucket(scope, value, key, tokens)
+    const bucket = new CachedBucket(scope, part, key, tokens)
     this.cache.add(bucket)
     if (leaving !== undefined) {
-      tokens.carry(leaving.bucket.debt(now))
+      tokens.carry(leaving.bucket.debtToCarry(now))
       this.#leaving.succeed(leaving)
+      /* What it gives back goes ahead of what the new limit asks for. */
+      this.courier.ask(leaving)
       /* Its row is to follow the new limit from now on, though nothing be taken yet. */
       this.courier.askLater(bucket)
     }
@@ -131,6 +149,7 @@ export class LeasedBuckets {
   async checkpoint(): Promise<void> {
     const dirty = this.#dirty
     const settled = this.#settled
+    void this.#retire()
     this.#dirty = []
     this.#settled = dirty
     await this.#inSteps(settled, (bucket) => this.#letRest(bucket))
@@ -159,17 +178,53 @@ export class LeasedBuckets {
     this.courier.askLater(bucket)
   }
 
-  /** Takes buckets of a limit that changed out of memory; their returns go ahead of what the new limit asks. */
-  forget(scope: LimitScope): void {
-    for (const bucket of [...scope.buckets.values()]) {
-      this.cache.remove(bucket)
-      this.#leaving.add(bucket)
-      this.courier.ask(bucket)
+  /** Takes the buckets of limits that are not in force any more out of memory, a step per turn, the first one now. */
+  retire(scopes: readonly LimitScope[]): void {
+    for (const scope of scopes) this.#retiring.add(scope)
+    void this.#retire()
+  }
+
+  async #retire(): Promise<void> {
+    if (this.#isRetiring) return
+    this.#isRetiring = true
+    /* While the store is out of reach they stay where they are, under the bound of the memory. */
+    while (!this.courier.isFailing) {
+      const buckets = this.#retiring.take(RETIRE_STEP)
+      if (buckets.length === 0) break
+      for (const bucket of buckets) {
+        this.#letGo(bucket)
+        this.courier.askLater(bucket)
+      }
+      await this.courier.settled()
+      await nextTurn()
     }
+    this.#isRetiring = false
+  }
+
+  #letGo(bucket: CachedBucket): void {
+    this.cache.remove(bucket)
+    this.#leaving.add(bucket)
+  }
+
+  /** How long tokens cannot be had of the store: it is out of reach, or not all is booked in it. 0: they can. */
+  get closedForMs(): number {
+    const bookingMs = this.#clock.now() - this.#bookingSinceMs
+    return Math.max(this.courier.failingForMs, bookingMs < BOOKING_MS ? bookingMs : 0)
+  }
+
+  /** Why they cannot, or what was wrong last; undefined: nothing ever was. */
+  get problem(): string | undefined {
+    const isBooking = !this.courier.isFailing && this.#isBooking(this.#clock.now())
+    return isBooking ? 'it took the place of a lost one and is told what was spent' : this.courier.lastError
+  }
+
+  get isClosed(): boolean {
+    return this.courier.isFailing || this.#isBooking(this.#clock.now())
   }
 
   /** The store lost what it held: books what the buckets in memory know, before anything is granted anew. */
   rebook(): void {
+    this.#bookingSinceMs = this.#clock.now()
     for (const bucket of this.cache) {
       bucket.rebook()
       this.#markDirty(bucket)
@@ -203,25 +258,18 @@ export class LeasedBuckets {
     now: number,
     cost: number,
   ): LimitVerdict | Promise<LimitVerdict> {
-    if (this.courier.isFailing) return this.#withoutStore(bucket, now, cost)
+    if (this.courier.isFailing || this.#isBooking(now)) return this.#withoutStore(bucket, now, cost)
     const waitMs = bucket.bucket.coverableInMs(now, cost)
     if (waitMs !== 0) return this.#denyFor(bucket, now, outOfTokens(bucket, now, cost, waitMs))
     this.#counters.waits++
-    let verdict: LimitVerdict | undefined
-    const waiter: Waiter = {
-      agent,
-      cost,
-      untilMs: now + this.#storeTimeoutMs,
-      resolve: (answer) => {
-        verdict = answer
-      },
-    }
-    bucket.wait(waiter)
-    this.courier.ask(bucket)
-    if (verdict !== undefined) return verdict
     return new Promise((resolve) => {
-      waiter.resolve = resolve
+      bucket.wait({ agent, cost, untilMs: now + this.#storeTimeoutMs, resolve })
+      this.courier.ask(bucket)
     })
+  }
+
+  #isBooking(now: number): boolean {
+    return now - this.#bookingSinceMs < BOOKING_MS
   }
 
   #withoutStore(bucket: CachedBucket, now: number, cost: number): LimitVerdict {
@@ -281,6 +329,7 @@ export class LeasedBuckets {
   #compose(bucket: CachedBucket, nowMs: number): LeaseAsk {
     const isResting = bucket.isResting && !bucket.isDirty
     bucket.isResting = false
+    if (this.#isBooking(nowMs)) return askForReturn(bucket, nowMs)
     if ((bucket.isCached && !isResting) || bucket.hasWaiters) return askForUse(bucket, nowMs)
     return askForReturn(bucket, nowMs)
   }
@@ -351,13 +400,7 @@ export class LeasedBuckets {
   }
 }
 
-/** Key within the scope. Buckets of the default limits are apart by agent as well. */
-export function nameWithin(scope: LimitScope, agent: string, part: string): string {
-  if (scope.agent !== undefined) return part
-  return part === '' ? agent : `${agent}\n${part}`
-}
-
 /** Key in the store. */
-export function bucketKey(scope: LimitScope, agent: string, part: string): string {
-  return `${agent}\n${scope.rule.name}\n${part}`
+export function bucketKey({ agent, rule }: LimitScope, part: string): string {
+  return `${agent}\n${rule.name}\n${part}`
 }

@@ -40,7 +40,7 @@ export function storeOutOfReach(bucket: CachedBucket, nowMs: number): LimitDenie
     remaining: 0,
     resetMs: bucket.bucket.resetMs(nowMs),
     rule: rule.name,
-    reason: 'the limit store is out of reach, and onStoreFailure is deny',
+    reason: 'the limit store is out of reach or was lost just now, and onStoreFailure is deny',
     shadow: rule.shadow,
   }
 }

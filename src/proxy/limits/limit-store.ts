@@ -3,8 +3,6 @@
  * that a networked engine can stand here; `test/store/limit-store-conformance.ts` says what one must keep.
  */
 export interface LimitStore {
-  /** `settle` answers in the same turn: a check never waits. */
-  readonly isImmediate: boolean
   /**
    * `listener` is called in the turn in which it turns out that what was stored is gone (a file deleted or replaced, an
    * engine that lost its data), before anything is asked of what took its place. One listener; the last one counts.
@@ -14,7 +12,7 @@ export interface LimitStore {
    * Hands out, takes back and books tokens, each ask atomic, in order. Rejects with STORAGE and then has
    * changed nothing, or everything; both are safe, because an unknown grant is never spent.
    */
-  settle(asks: readonly LeaseAsk[]): readonly LeaseGrant[] | Promise<readonly LeaseGrant[]>
+  settle(asks: readonly LeaseAsk[]): Promise<readonly LeaseGrant[]>
   /**
    * Durable when resolved. A ban replaces the ban before it; lifting an unknown ban succeeds. With `newestKnown`, a
    * revision: if the agent has a newer change than that, nothing is written and that newer change is the answer.
@@ -43,6 +41,8 @@ export interface BucketFacts {
   /** Tokens left, with fractions. */
   readonly remaining: number
   readonly burst: number
+  /** Tokens out and not refilled yet, those beside a lowered burst too: what counts under another burst. */
+  readonly debt: number
   /** Milliseconds until full; undefined: never. */
   readonly resetMs: number | undefined
 }

@@ -1,6 +1,9 @@
 /** Whether the store behind the limiter answers. */
 export interface LimitStoreHealth {
-  /** Its last call failed or came late; `onStoreFailure` decides what it does not cover. */
+  /**
+   * Its last call failed or came late, or it took a lost one's place and is told what was spent; `onStoreFailure`
+   * decides what it does not cover.
+   */
   readonly isFailing: boolean
   /** How long that has been so, milliseconds; 0: it answers. */
   readonly failingForMs: number
@@ -46,7 +49,6 @@ export interface LimiterStats {
 
 /** What one limit denied since the start. */
 export interface LimitDenials {
-  /** Empty: a limit of agents without limits of their own. */
   readonly agent: string
   readonly limit: string
   readonly denials: number

@@ -31,7 +31,7 @@ export interface BucketOps {
 export function bucketOps(database: Database): BucketOps {
   const read = database.prepare<[string], StoredRow>(`SELECT ${COLUMNS} FROM limit_bucket WHERE key = ?`)
   const write = database.prepare(
-    `INSERT OR REPLACE INTO limit_bucket (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO limit_bucket (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const readAfter = database.prepare<[string, number], StoredRow>(
     `SELECT ${COLUMNS} FROM limit_bucket WHERE key > ? ORDER BY key LIMIT ?`,
@@ -67,7 +67,8 @@ export function bucketOps(database: Database): BucketOps {
             { epoch, nowMs: asks[at + ASK.atMs]!, wallMs },
           )
           const wantedMs = row.wantedMs === Number.NEGATIVE_INFINITY ? null : row.wantedMs
-          write.run(key, row.debt, row.rate, row.burst, row.atMs, row.epoch, row.wallMs, row.seq, wantedMs)
+          const { debt, aside, rate, burst, atMs, wallMs: atWallMs, seq } = row
+          write.run(key, debt, rate, burst, atMs, row.epoch, atWallMs, seq, wantedMs, aside)
           const to = index * GRANT_FIELDS
           grants[to + GRANT.atMs] = grant.atMs
           grants[to + GRANT.from] = grant.from

@@ -2,6 +2,8 @@
 export interface LeaseRow {
   /** Tokens handed out and not refilled yet, at `atMs`. May pass the burst by what was handed out ahead. */
   readonly debt: number
+  /** Debt beyond a burst that was lowered: nobody waits for its refill, but it counts again once the burst is raised. */
+  readonly aside: number
   readonly rate: number
   readonly burst: number
   /** Monotonic milliseconds of the host since it started. */
@@ -65,14 +67,23 @@ export interface BucketFacts {
   /** Tokens left, with fractions. */
   readonly remaining: number
   readonly burst: number
+  /** Tokens out and not refilled yet, those beside a lowered burst too: what counts under another burst. */
+  readonly debt: number
   /** Milliseconds until full; undefined: never. */
   readonly resetMs: number | undefined
 }
 
+/** Debt and what is aside after the refill since the row was written, which pays the debt first. */
+function refilled(row: LeaseRow, time: HostTime): { readonly debt: number; readonly aside: number } {
+  const debt = row.debt - (row.rate / 1000) * elapsedMs(row, time)
+  return { debt: Math.max(0, debt), aside: Math.max(0, row.aside + Math.min(0, debt)) }
+}
+
 export function bucketFacts(key: string, row: LeaseRow, time: HostTime): BucketFacts {
-  const debt = Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
-  const resetMs = debt === 0 ? 0 : row.rate === 0 ? undefined : (debt / row.rate) * 1000
-  return { key, remaining: Math.max(0, row.burst - debt), burst: row.burst, resetMs }
+  const { rate, burst } = row
+  const { debt, aside } = refilled(row, time)
+  const resetMs = debt === 0 ? 0 : rate === 0 ? undefined : (debt / rate) * 1000
+  return { key, remaining: Math.max(0, burst - debt), burst, debt: debt + aside, resetMs }
 }
 
 /** The `most` buckets with the fewest tokens left, those first. */
@@ -86,7 +97,8 @@ export function mergeLowest(
 
 /** The row is full again: forgetting it changes nothing. */
 export function isFull(row: LeaseRow, time: HostTime): boolean {
-  return row.debt - (row.rate / 1000) * elapsedMs(row, time) <= 0
+  const { debt, aside } = refilled(row, time)
+  return debt + aside === 0
 }
 
 /**
@@ -99,10 +111,17 @@ export function settleRow(
   time: HostTime,
 ): { readonly row: LeaseRow; readonly grant: RowGrant } {
   const atMs = row !== undefined && row.epoch === time.epoch ? Math.max(row.atMs, time.nowMs) : time.nowMs
-  let debt = row === undefined ? 0 : Math.max(0, row.debt - (row.rate / 1000) * elapsedMs(row, time))
-  if (row !== undefined && row.burst !== ask.burst) debt = Math.min(debt, ask.burst)
+  let { debt, aside } = row === undefined ? { debt: 0, aside: 0 } : refilled(row, time)
+  if (row !== undefined && row.burst !== ask.burst) {
+    const all = debt + aside
+    debt = Math.min(all, ask.burst)
+    aside = all - debt
+  }
   const isMine = row !== undefined && ask.seq === row.seq
-  if (isMine) debt = Math.max(0, debt - ask.give)
+  /* A line that stands still has no places to be in the way of: there only counts how many tokens are out. */
+  const isStill = row !== undefined && row.rate === 0 && ask.rate === 0
+  const isTakenBack = ask.give > 0 && (isMine || isStill)
+  if (isTakenBack) debt = Math.max(0, debt - ask.give)
   debt += ask.owed
 
   const wantedMs = row !== undefined && row.epoch === time.epoch ? row.wantedMs : Number.NEGATIVE_INFINITY
@@ -114,11 +133,12 @@ export function settleRow(
   const isShort = granted + EPSILON < ask.least
   const given = isShort && granted < 1 ? 0 : granted
   const tail = debt + given
-  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined
+  const isNewOwner = given > 0 || ask.owed > 0 || row === undefined || (isTakenBack && !isMine)
   const seq = isNewOwner ? (row?.seq ?? 0) + 1 : row.seq
   return {
     row: {
       debt: tail,
+      aside,
       rate: ask.rate,
       burst: ask.burst,
       atMs,

@@ -23,7 +23,6 @@ const MOST_STEPS = 50
 
 /** Buckets and bans in the file, shared with every other process that has it open. */
 export class SqliteLimitStore {
-  readonly isImmediate = false
   readonly #store: Store
   readonly #clock: Clock
   readonly #host: HostClock

@@ -11,13 +11,15 @@ export interface StoredRow {
   readonly wall_ms: number
   readonly seq: number
   readonly wanted_ms: number | null
+  readonly aside: number
 }
 
-export const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms'
+export const COLUMNS = 'key, debt, rate, burst, at_ms, epoch, wall_ms, seq, wanted_ms, aside'
 
 export function toRow(stored: StoredRow): LeaseRow {
   return {
     debt: stored.debt,
+    aside: stored.aside,
     rate: stored.rate,
     burst: stored.burst,
     atMs: stored.at_ms,

@@ -29,6 +29,8 @@ export interface ByteChannel {
   readonly peer: string
   /** What is written leaves at the end of this turn of the event loop, as HTTP/2 sessions have it; absent: at once. */
   readonly isDeferring?: true
+  /** Bytes that are left free in front of what is written, for a frame header of the channel's own; absent: none. */
+  readonly headroomBytes?: number
   /** Starts delivering to the listener. Called once, in the turn in which the channel was made. */
   start(listener: ChannelListener): void
   /**

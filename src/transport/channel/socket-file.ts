@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Stats } from 'node:fs'
+import { lstatSync, rmSync, type Stats } from 'node:fs'
 import { chmod, link, lstat, mkdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
@@ -16,7 +16,8 @@ const MAX_PATH_BYTES = 107
  * mode there and is linked to its place afterwards, so it is never reachable with a wider mode. A stale socket is
  * moved away only when nobody listens on it; any other file, and a socket in use, is a CONFLICT.
  *
- * Returns what removes the file again, provided it is still ours.
+ * Returns what removes the file again, provided it is still ours. A process that exits without having called it
+ * (`process.exit`, an exception nobody caught) removes it too.
  */
 export async function bindSocketFile(
   server: Server,
@@ -37,7 +38,7 @@ export async function bindSocketFile(
     await chmod(hidden, mode)
     const ours = await lstat(hidden)
     await place(hidden, path, folder)
-    return () => removeIfSame(path, ours)
+    return removerOf(path, ours)
   } catch (error) {
     server.close()
     throw error instanceof WeirError ? error : cannotListen(path, error)
@@ -108,9 +109,29 @@ function isListening(path: string): Promise<boolean> {
   })
 }
 
-async function removeIfSame(path: string, ours: Stats): Promise<void> {
-  const found = await statOf(path)
-  if (found !== undefined && found.ino === ours.ino && found.dev === ours.dev) await rm(path, { force: true })
+/** What an exit of this process removes: the one listener of `exit` that there is, however many sockets are open. */
+const atExit = new Set<() => void>()
+
+function removeAll(): void {
+  for (const remove of atExit) remove()
+}
+
+function removerOf(path: string, ours: Stats): () => Promise<void> {
+  const removeNow = (): void => {
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (found !== undefined && isSame(found, ours)) rmSync(path, { force: true })
+  }
+  if (atExit.size === 0) process.on('exit', removeAll)
+  atExit.add(removeNow)
+  return async () => {
+    if (atExit.delete(removeNow) && atExit.size === 0) process.off('exit', removeAll)
+    const found = await statOf(path)
+    if (found !== undefined && isSame(found, ours)) await rm(path, { force: true })
+  }
+}
+
+function isSame(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev
 }
 
 async function statOf(path: string): Promise<Stats | undefined> {

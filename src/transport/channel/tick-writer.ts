@@ -68,6 +68,7 @@ export class TickWriter implements WriterBorrower {
     const current = this.#current
     if (current !== undefined) return current
     const writer = acquireWriter(this)
+    writer.end = this.#channel.headroomBytes ?? 0
     this.#current = writer
     if (isPatient && this.#channel.isDeferring === undefined) {
       if (patient.push(this) === 1) setImmediate(flushPatient)
@@ -81,7 +82,7 @@ export class TickWriter implements WriterBorrower {
     if (writer === undefined) return
     this.#current = undefined
     const count = writer.size
-    if (count === 0 || this.#isEnded) {
+    if (count === (this.#channel.headroomBytes ?? 0) || this.#isEnded) {
       releaseWriter(writer)
       return
     }

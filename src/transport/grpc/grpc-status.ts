@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders } from 'node:http2'
 import { type ErrorCode, WeirError } from '../../core/errors.ts'
+import type { CallHeaders } from './call-headers.ts'
 
 /** The gRPC status numbers this folder uses, https://grpc.io/docs/guides/status-codes/. */
 export const GRPC_STATUS = {
@@ -33,13 +33,19 @@ export function errorOfStatus(status: number, message: string, peer: string): We
   return new WeirError(code, `${peer} ended the call with gRPC status ${status}${detail}`)
 }
 
+/** How a call ended: a status number and a sentence. */
+export interface CallStatus {
+  readonly status: number
+  readonly message: string
+}
+
 /** The status in headers or trailers; undefined when there is none. */
-export function statusOf(headers: IncomingHttpHeaders): { status: number; message: string } | undefined {
+export function statusOf(headers: CallHeaders): CallStatus | undefined {
   const text = headers['grpc-status']
-  if (typeof text !== 'string') return undefined
+  if (text === undefined) return undefined
   const status = /^\d{1,3}$/.test(text) ? Number(text) : 2
   const message = headers['grpc-message']
-  return { status, message: typeof message === 'string' ? decodeMessage(message) : '' }
+  return { status, message: message === undefined ? '' : decodeMessage(message) }
 }
 
 /** Trailers that end a call. */
@@ -56,13 +62,10 @@ export function trailersOf(reason: WeirError | undefined): Record<string, string
 }
 
 /** A response that is no gRPC response: a proxy or a web server answered. Undefined when it is one. */
-export function foreignResponse(
-  headers: IncomingHttpHeaders & { ':status'?: number | undefined },
-  peer: string,
-): WeirError | undefined {
-  const status = headers[':status']
-  if (status !== 200) {
-    const code = status === 401 ? 'UNAUTHENTICATED' : status === 403 ? 'PERMISSION_DENIED' : 'UNAVAILABLE'
+export function foreignResponse(headers: CallHeaders, peer: string): WeirError | undefined {
+  const status = headers[':status'] ?? '(none)'
+  if (status !== '200') {
+    const code = status === '401' ? 'UNAUTHENTICATED' : status === '403' ? 'PERMISSION_DENIED' : 'UNAVAILABLE'
     return new WeirError(code, `${peer} answered with HTTP status ${status} instead of gRPC`)
   }
   const type = headers['content-type']

@@ -1,20 +1,15 @@
 import { lookup } from 'node:dns/promises'
-import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import { isIP, type Socket } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { type Clock, systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { PROCESS_STREAM_PATH } from '../../wire/grpc/service.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { hostPort } from '../channel/host-port.ts'
+import { PingWatch } from '../h2/ping-watch.ts'
 import { clientTls, type TlsClientOptions } from '../tls-options.ts'
-import {
-  FRAME_BYTES,
-  type GrpcDialerOptions,
-  SESSION_WINDOW_BYTES,
-  STREAM_WINDOW_BYTES,
-} from './grpc-options.ts'
-import { Http2ClientChannel } from './http2-client-channel.ts'
+import { ClientCall } from './client-call.ts'
+import type { GrpcDialerOptions } from './grpc-options.ts'
 
 export interface GrpcTarget {
   /** For people. */
@@ -31,7 +26,7 @@ export async function connectHttp2(
   rotation: () => number,
   options: GrpcDialerOptions,
   signal: AbortSignal,
-): Promise<Http2ClientChannel> {
+): Promise<ClientCall> {
   const { host, port, endpoint } = target
   const tls = target.tls === undefined ? undefined : { ...clientTls(target.tls, host), ALPNProtocols: ['h2'] }
   const socket = await connectToAny(target, rotation(), tls, signal)
@@ -42,26 +37,26 @@ export async function connectHttp2(
     })
   }
   const scheme = tls === undefined ? 'http' : 'https'
-  const session = connect(`${scheme}://${hostPort(host, port)}`, {
-    createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES },
-  })
-  /* Errors before the channel listens are told by its stream. */
-  session.on('error', () => {})
-  session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES))
-  if (options.keepalive !== undefined) keepAlive(session, options.keepalive, options.clock ?? systemClock)
-  const stream = session.request(
-    {
-      ':method': 'POST',
-      ':path': PROCESS_STREAM_PATH,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      'grpc-accept-encoding': 'identity',
-      'user-agent': 'weir',
-    },
-    { endStream: false },
+  const call = new ClientCall(
+    socket,
+    [
+      [':method', 'POST'],
+      [':scheme', scheme],
+      [':path', PROCESS_STREAM_PATH],
+      [':authority', hostPort(host, port)],
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+      ['grpc-accept-encoding', 'identity'],
+      ['user-agent', 'weir'],
+    ],
+    endpoint,
   )
-  return new Http2ClientChannel(session, stream, socket, endpoint)
+  const { keepalive } = options
+  if (keepalive !== undefined) {
+    const watch = new PingWatch(call.connection, keepalive, options.clock ?? systemClock)
+    socket.once('close', () => watch.stop())
+  }
+  return call
 }
 
 /** Tries the addresses of the target's name, beginning with the one whose turn it is. */
@@ -105,26 +100,4 @@ function aborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason)
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
-}
-
-function keepAlive(
-  session: ClientHttp2Session,
-  { intervalMs, timeoutMs }: { readonly intervalMs: number; readonly timeoutMs: number },
-  clock: Clock,
-): void {
-  let timer = clock.setTimer(intervalMs, ping)
-  session.once('close', () => timer.cancel())
-
-  function ping(): void {
-    timer = clock.setTimer(timeoutMs, () =>
-      session.destroy(
-        new Error(`no answer to an HTTP/2 ping within ${timeoutMs} ms`),
-        constants.NGHTTP2_CANCEL,
-      ),
-    )
-    session.ping((error) => {
-      timer.cancel()
-      if (error === null && !session.destroyed) timer = clock.setTimer(intervalMs, ping)
-    })
-  }
 }

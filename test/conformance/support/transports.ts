@@ -50,6 +50,7 @@ export const TRANSPORTS: readonly TransportCase[] = [
     client: { ca: certificates().ca },
   })),
   grpc('gRPC over mutual TLS', 'http2', 'http2', mutualTls),
+  grpc('gRPC over mutual TLS, http2 to grpc-js', 'http2', 'grpc-js', mutualTls),
   grpc('gRPC over mutual TLS, grpc-js to http2', 'grpc-js', 'http2', mutualTls),
   reverse('reverse over a Unix socket', 'unix', ['json']),
   reverse('reverse over a Unix socket, MessagePack', 'unix', ['msgpack', 'json']),

@@ -1,51 +1,41 @@
-import type { BanChangeRow, BanRow } from './ban-ops.ts'
+import type { BanChangeRow, BanRow } from '../../src/store/limits/ban-ops.ts'
 import {
   type BucketFacts,
   bucketFacts,
-  type HostTime,
   isFull,
   type LeaseRow,
   mergeLowest,
   type RowAsk,
   type RowGrant,
   settleRow,
-} from './lease-row.ts'
+} from '../../src/store/limits/lease-row.ts'
 
 /** Changes of bans kept for `banHistory`; the bans in force are kept whatever their number. */
 const HISTORY = 1000
 /** Rows looked at per call of `expireIdle`, going round: about a millisecond. */
 const EXPIRY_SCAN = 10_000
-/** Rows looked at for one that can be forgotten without loss. */
-const FORGET_SCAN = 8
 
-/**
- * Stands behind the limiter when no storage path is configured: the same arithmetic, nothing survives the
- * process. Bounded: beyond `maxRows` buckets are forgotten, if possible those that are full again anyway.
- */
+/** The arithmetic of the file, without one: a second engine that keeps the contract of a limit store. */
 export class MemoryLimitStore {
-  readonly isImmediate = true
-  readonly #maxRows: number
   readonly #rows = new Map<string, LeaseRow>()
   #round = this.#rows.keys()
   readonly #bans = new Map<string, BanRow>()
   #history: BanRow[] = []
   #revision = 0
 
-  constructor(maxRows = 1_000_000) {
-    this.#maxRows = maxRows
-  }
-
   /** It never is: it lives and dies with the process. */
   whenReplaced(): void {}
 
-  settle(asks: readonly (RowAsk & { readonly key: string; readonly atMs: number })[]): RowGrant[] {
-    return asks.map((ask) => {
+  settle(
+    asks: readonly (RowAsk & { readonly key: string; readonly atMs: number })[],
+  ): Promise<readonly RowGrant[]> {
+    const grants = asks.map((ask) => {
       const time = { epoch: 0, nowMs: ask.atMs, wallMs: 0 }
       const { row, grant } = settleRow(this.#rows.get(ask.key), ask, time)
       this.#rows.set(ask.key, row)
-      if (this.#rows.size > this.#maxRows) this.#forgetOne(time)
       return grant
     })
+    return Promise.resolve(grants)
   }
 
   changeBan(change: BanChangeRow, newestKnown = Number.POSITIVE_INFINITY): Promise<BanRow> {
@@ -91,7 +81,7 @@ export class MemoryLimitStore {
     )
   }
 
-  /** In one step: there is no thread that others wait for, and at most `maxRows` rows. */
+  /** In one step: there is no thread that others wait for. */
   lookAfter(
     prefix: string,
     _after: string,
@@ -102,17 +92,6 @@ export class MemoryLimitStore {
     const facts: BucketFacts[] = []
     for (const [key, row] of this.#rows) if (key.startsWith(prefix)) facts.push(bucketFacts(key, row, time))
     return Promise.resolve({ lowest: mergeLowest([], facts, lowest), next: undefined })
-  }
-
-  /** One that is full again if there is one among the next few, else the next. */
-  #forgetOne(time: HostTime): void {
-    const next = this.#nextKey()
-    let key = next
-    for (let tries = FORGET_SCAN; tries > 0 && key !== undefined; tries--) {
-      if (isFull(this.#rows.get(key)!, time)) break
-      key = tries === 1 ? next : this.#nextKey()
-    }
-    if (key !== undefined) this.#rows.delete(key)
   }
 
   /* One iterator goes round: a new one would walk over every hole that deleted rows left at the front. */

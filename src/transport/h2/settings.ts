@@ -1,0 +1,47 @@
+import {
+  DEFAULT_FRAME_BYTES,
+  DEFAULT_WINDOW_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_WINDOW_BYTES,
+  SETTING,
+} from './frames.ts'
+import { H2_ERROR, Violation } from './violation.ts'
+
+/** Bytes of one setting: its number and its value (RFC 9113, section 6.5.1). */
+const ENTRY_BYTES = 6
+
+/** What the peer announced and we keep to. Its limits on what we never use need no keeping: we fill no header table. */
+export class PeerSettings {
+  /** The window that its streams begin with, bytes. */
+  initialWindowBytes = DEFAULT_WINDOW_BYTES
+  /** The largest frame it takes, bytes of payload. */
+  maxFrameBytes = DEFAULT_FRAME_BYTES
+  readonly #isServer: boolean
+
+  /** `isServer`: the peer is one. */
+  constructor(isServer: boolean) {
+    this.#isServer = isServer
+  }
+
+  /** Takes over a SETTINGS frame. @throws Violation */
+  read(payload: Buffer): void {
+    if (payload.length % ENTRY_BYTES !== 0)
+      throw new Violation(H2_ERROR.frameSize, `settings of ${payload.length} bytes`)
+    for (let at = 0; at < payload.length; at += ENTRY_BYTES)
+      this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
+  }
+
+  /** RFC 9113, section 6.5.2. Unknown settings are ignored. */
+  #set(id: number, value: number): void {
+    if (id === SETTING.initialWindowSize) {
+      if (value > MAX_WINDOW_BYTES)
+        throw new Violation(H2_ERROR.flowControl, `a first window of ${value} bytes`)
+      this.initialWindowBytes = value
+    } else if (id === SETTING.maxFrameSize) {
+      if (value < DEFAULT_FRAME_BYTES || value > MAX_FRAME_BYTES)
+        throw new Violation(H2_ERROR.protocol, `frames of at most ${value} bytes`)
+      this.maxFrameBytes = value
+    } else if (id === SETTING.enablePush && (value > 1 || (value === 1 && this.#isServer)))
+      throw new Violation(H2_ERROR.protocol, `a setting of pushes of ${value}`)
+  }
+}
