@@ -51,8 +51,11 @@ export class SocketChannel implements ByteChannel {
     const socket = this.#socket
     this.#listener = listener
     socket[CHANNEL] = this
-    /* Node's own listener does nothing where half-open sockets are allowed, and a second one takes an array to hold both. */
-    if (socket.allowHalfOpen) socket.removeAllListeners('end')
+    /*
+     * Node's own listener does nothing where half-open sockets are allowed, and a second one takes an array to hold both.
+     * One by one: all at once would leave the socket with a hash table for its listeners.
+     */
+    if (socket.allowHalfOpen) for (const own of socket.listeners('end')) socket.off('end', own as () => void)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('error', onError)
