@@ -13,8 +13,8 @@ import type { WaitingRoom } from './waiting-room.ts'
 
 /** What a {@link ConnectionOwner} needs of its pool. */
 export interface OwnerHost {
-  /** The connection carries nothing more. Once. */
-  onGone(live: LiveConnection, reason: WeirError): void
+  /** See {@link ConnectionOwner.onGone}. */
+  onGone(live: LiveConnection, reason: WeirError, isLoss: boolean): void
   /** Something happened that a visit should look at soon. */
   onUrgent(): void
 }
@@ -97,9 +97,9 @@ export class ConnectionOwner {
     this.#room.serve(live)
   }
 
-  /** It carries nothing more. Once. */
-  onGone(live: LiveConnection, reason: WeirError): void {
-    this.#host.onGone(live, reason)
+  /** It carries nothing more. Once. `isLoss`: it had not been retired. */
+  onGone(live: LiveConnection, reason: WeirError, isLoss: boolean): void {
+    this.#host.onGone(live, reason, isLoss)
   }
 
   /** The agent says something else of itself than before. */

@@ -342,8 +342,8 @@ export class ConnectionPool implements ManagedPool {
     this.#noteReady(live)
   }
 
-  #onGone(connection: LiveConnection, reason: WeirError): void {
-    if (connection.wasReady) this.#counters.lost++
+  #onGone(connection: LiveConnection, reason: WeirError, isLoss: boolean): void {
+    if (isLoss) this.#counters.lost++
     this.#roster.remove(connection)
     this.#pusher.forget(connection)
     this.#around.probe.connectionClosed?.(this.agent, connection.id, reason.message)
@@ -408,7 +408,7 @@ export class ConnectionPool implements ManagedPool {
       if (this.#config.config !== undefined) this.#pusher.resend(this.#config, live)
     })
     const host: OwnerHost = {
-      onGone: (live, reason) => this.#onGone(live, reason),
+      onGone: (live, reason, isLoss) => this.#onGone(live, reason, isLoss),
       onUrgent: () => this.#visitBy(0),
     }
     return new ConnectionOwner(host, {

@@ -47,7 +47,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   /** Changed by {@link retune} alone. */
   origin: Origin
   readonly health: Health
-  /** Clock milliseconds. */
+  /** Clock milliseconds, whole ones: V8 keeps a small integer in the object itself, a fraction in a box of its own. */
   readonly openedAt: number
   /** Callers that wait for this connection and no other; undefined: nobody ever did. */
   bound: WaiterList | undefined
@@ -65,11 +65,9 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   aliveAt: number
   /** How long the last usable reply took, milliseconds; Infinity before the first. */
   lastReplyMs = Number.POSITIVE_INFINITY
-  /** Meaningful once gone: it ended without having been retired. */
-  wasReady = false
   /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
   isOutdated = false
-  /** Clock milliseconds since which something is in flight without a break. */
+  /** Clock milliseconds, whole ones, since which something is in flight without a break. */
   #busySince = 0
   readonly #owner: ConnectionOwner
   /* What only some connections come to need; the idle ones, of which there may be thousands, go without. */
@@ -98,8 +96,9 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     this.connection = connection
     this.origin = origin
     this.health = health
-    this.openedAt = owner.clock.now()
-    this.aliveAt = this.openedAt
+    const now = owner.clock.now()
+    this.openedAt = Math.floor(now)
+    this.aliveAt = now
     this.retune(origin)
     this.#countSlow()
   }
@@ -207,7 +206,7 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
       this.#gate ??= new FlowGate()
       hints.flowSerial = this.#gate.sent(hints.correlationId, bodyBytes)
     }
-    if (this.inFlight++ === 0) this.#busySince = now
+    if (this.inFlight++ === 0) this.#busySince = Math.floor(now)
     this.#owner.inFlight++
     this.uses++
     this.health.leased(now)
@@ -439,11 +438,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   #end(reason: WeirError): void {
     if (this.#stage === 'gone') return
-    this.wasReady = this.#stage !== 'retiring'
+    const isLoss = this.#stage !== 'retiring'
     this.#stage = 'gone'
     this.#countSlow()
     this.health.close()
     this.#farewell?.onGone()
-    this.#owner.onGone(this, reason)
+    this.#owner.onGone(this, reason, isLoss)
   }
 }

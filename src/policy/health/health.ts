@@ -57,6 +57,7 @@ export class Health {
   #ejection: Ejection | undefined
   #failuresInRow = 0
   #pingsMissed = 0
+  /** Whole milliseconds: V8 keeps a small integer in the object itself, a fraction in a box of its own. */
   #repliedAt: number
   #isClosed = false
 
@@ -64,7 +65,7 @@ export class Health {
     this.#settings = settings
     this.#group = group
     this.#random = random
-    this.#repliedAt = now
+    this.#repliedAt = Math.floor(now)
     group.join()
   }
 
@@ -127,7 +128,7 @@ export class Health {
   replied(now: number, beganAt: number = now): void {
     this.#failuresInRow = 0
     this.#pingsMissed = 0
-    this.#repliedAt = now
+    this.#repliedAt = Math.floor(now)
     this.#evidence(now).countGood(now)
     const ejection = this.#ejection
     if (ejection === undefined) this.#settle(now)
@@ -243,7 +244,7 @@ export class Health {
     this.#ejection = undefined
     this.#failuresInRow = 0
     this.#pingsMissed = 0
-    this.#repliedAt = now
+    this.#repliedAt = Math.floor(now)
     this.#evidence(now).startAt(SCORE_AFTER_TRIAL, now)
   }
 }

@@ -7,7 +7,8 @@ interface Insides {
   server: object | null
 }
 
-interface OwnReads {
+/** Where a socket reads into, and who is told how much it was: Node's own shape. */
+export interface OwnReads {
   readonly buffer: () => Buffer
   readonly callback: (count: number) => boolean
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { WeirError } from '../../core/errors.ts'
-import { readInto } from './accepted-socket.ts'
+import { type OwnReads, readInto } from './accepted-socket.ts'
 import type { ByteChannel, ChannelListener } from './byte-channel.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import { writeTogether } from './write-together.ts'
@@ -21,22 +21,41 @@ export class SocketChannel implements ByteChannel {
   /** `buffers`: for an accepted socket, where its bytes are read into. */
   constructor(socket: Socket, peer: string, buffers?: ReadBuffers) {
     this.peer = peer
-    this.#socket = buffers === undefined ? socket : this.#reading(socket, buffers)
+    this.#socket =
+      buffers === undefined
+        ? socket
+        : (readInto(
+            socket,
+            readsOf(buffers, () => this),
+          ) ?? socket)
     socket.setNoDelay(true)
   }
 
-  #reading(accepted: Socket, buffers: ReadBuffers): Socket {
-    const callback = (count: number): boolean => {
-      buffers.deliver(count, this.#listener!)
-      return true
-    }
-    return readInto(accepted, { buffer: buffers.next, callback }) ?? accepted
+  /** `dial` gets a socket that reads into `buffers`, which is for whoever dials to choose. */
+  static async dialed(
+    dial: (onread: OwnReads) => Promise<Socket>,
+    peer: string,
+    buffers: ReadBuffers,
+  ): Promise<SocketChannel> {
+    /* Nothing is read before the turn in which the channel is made and started is over. */
+    const channel: SocketChannel = new SocketChannel(await dial(readsOf(buffers, () => channel)), peer)
+    return channel
+  }
+
+  /** The socket read so many bytes into these buffers. */
+  onRead(count: number, buffers: ReadBuffers): void {
+    if (this.#listener !== undefined) buffers.deliver(count, this.#listener)
   }
 
   start(listener: ChannelListener): void {
     const socket = this.#socket
     this.#listener = listener
     socket[CHANNEL] = this
+    /*
+     * Node's own listener does nothing where half-open sockets are allowed, and a second one takes an array to hold both.
+     * One by one: all at once would leave the socket with a hash table for its listeners.
+     */
+    if (socket.allowHalfOpen) for (const own of socket.listeners('end')) socket.off('end', own as () => void)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('error', onError)
@@ -86,6 +105,14 @@ export class SocketChannel implements ByteChannel {
     this.#listener = undefined
     listener?.onClosed(this.#failure)
   }
+}
+
+function readsOf(buffers: ReadBuffers, channel: () => SocketChannel): OwnReads {
+  const callback = (count: number): boolean => {
+    channel().onRead(count, buffers)
+    return true
+  }
+  return { buffer: buffers.next, callback }
 }
 
 function onData(this: ChannelSocket, chunk: Buffer): void {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { NetConnectOpts } from 'node:net'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { Encoding, RegistrationResponse } from '../../wire/codec.ts'
@@ -7,6 +7,7 @@ import { AgentLink, type LinkTraits } from '../agent-end/agent-link.ts'
 import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import { connectSocket } from '../channel/connect-socket.ts'
 import { hostPort } from '../channel/host-port.ts'
+import { ReadBuffers } from '../channel/read-buffers.ts'
 import { SocketChannel } from '../channel/socket-channel.ts'
 import { parseBindAddress } from '../endpoint.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
@@ -49,8 +50,8 @@ export async function dialReverse(address: string, options: ReverseDialOptions):
     ),
   )
   try {
-    const socket = await connect(address, options, attempt.signal)
-    return await register(new SocketChannel(socket, address), address, options, clock, attempt.signal)
+    const channel = await connect(address, options, attempt.signal)
+    return await register(channel, address, options, clock, attempt.signal)
   } catch (error) {
     if (attempt.signal.aborted) throw attempt.signal.reason
     throw asRefusal(error, address)
@@ -60,12 +61,27 @@ export async function dialReverse(address: string, options: ReverseDialOptions):
   }
 }
 
-function connect(address: string, { tls }: ReverseDialOptions, signal: AbortSignal): Promise<Socket> {
+async function connect(
+  address: string,
+  { tls, agent }: ReverseDialOptions,
+  signal: AbortSignal,
+): Promise<SocketChannel> {
   const place = parseBindAddress(address)
-  if (place.kind === 'unix') return connectSocket({ path: place.path }, address, signal)
-  const { host, port } = place
-  const secure = place.kind === 'tls' ? clientTls(tls ?? {}, host) : undefined
-  return connectSocket({ host, port }, `${place.kind}://${hostPort(host, port)}`, signal, secure)
+  if (place.kind === 'tls') {
+    const { host, port } = place
+    const secure = clientTls(tls ?? {}, host)
+    const socket = await connectSocket({ host, port }, `tls://${hostPort(host, port)}`, signal, secure)
+    return new SocketChannel(socket, address)
+  }
+  const where: NetConnectOpts =
+    place.kind === 'unix' ? { path: place.path } : { host: place.host, port: place.port }
+  const endpoint = place.kind === 'unix' ? address : `tcp://${hostPort(place.host, place.port)}`
+  const buffers = new ReadBuffers(agent.reusesBodyMemory === true)
+  return SocketChannel.dialed(
+    (onread) => connectSocket({ ...where, onread }, endpoint, signal),
+    address,
+    buffers,
+  )
 }
 
 function register(
