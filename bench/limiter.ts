@@ -22,17 +22,16 @@ const PER_TURN = 200
  * costs in a large cache; and whether a checkpoint of 100,000 buckets is felt on the event loop.
  */
 export async function run({ quick }: BenchOptions): Promise<BenchResult> {
-  /* The million agents come last: their garbage would be collected during the others. */
+  /* The million buckets come last: their garbage would be collected during the others. */
   const settled = await checkpoint(quick)
   const rows = [await checks(quick), settled, await evictions(quick)]
   return { bench: 'limiter', rows }
 }
 
-function requests(count: number, prefix = 'agent'): LimitRequest[] {
-  const facts = { clientIp: '127.0.0.1' }
+function requests(count: number, prefix = 'session'): LimitRequest[] {
   return Array.from({ length: count }, (_, index) => ({
-    agentName: `${prefix} ${index}`,
-    facts,
+    agentName: 'waf',
+    facts: { clientIp: '127.0.0.1', sessionKey: `${prefix} ${index}` },
     routeName: 'api',
     payloadBytes: 0,
   }))
@@ -47,8 +46,8 @@ function limiterOn(store: LimitStore, capacity: number, ratePerSecond: number): 
     onStoreFailure: 'deny',
     storeTimeoutMs: 10_000,
   })
-  const rule = { name: 'events', key: { by: 'agent' }, cost: 'event', shadow: false } as const
-  limiter.configure({ agents: new Map(), defaults: [{ ...rule, ratePerSecond, burst: ratePerSecond }] })
+  const rule = { name: 'events', key: { by: 'session' }, cost: 'event', shadow: false } as const
+  limiter.configure({ agents: new Map([['waf', [{ ...rule, ratePerSecond, burst: ratePerSecond }]]]) })
   return limiter
 }
 
@@ -73,7 +72,7 @@ async function checks(quick: boolean): Promise<Row> {
     const peer = new RateLimiterMemory({ points: 1e9, duration: 1000 })
     const measured = await interleave(quick ? 1 : 5, {
       weir: async () => {
-        /* While the other had its turn, these agents rested and their leases evaporated. */
+        /* While the other had its turn, these buckets rested and their leases evaporated. */
         await Promise.all(asked.map((request) => Promise.resolve(limiter.check(request))))
         const before = limiter.stats.waits
         const startedAt = performance.now()
@@ -98,7 +97,7 @@ async function checks(quick: boolean): Promise<Row> {
         for (let count = 0; count < turns; count++) {
           for (let index = 0; index < PER_TURN; index++) {
             next = next === asked.length - 1 ? 0 : next + 1
-            await peer.consume(asked[next]!.agentName)
+            await peer.consume(asked[next]!.facts.sessionKey ?? '')
           }
           if (count % 10 === 0) await turn()
         }
@@ -150,7 +149,7 @@ async function evictions(quick: boolean): Promise<Row> {
    * Flat: not a matter of how many there are. A tree of a million rows is two levels deeper than one of a thousand and
    * does not fit into caches, so half the pace is still flat; a cost that grows with the number would show as 0.001.
    */
-  return row(`evictions/s among ${large} agents, vs among 1,000`, pairedRatio(atLarge, atSmall), 0.5, {
+  return row(`evictions/s among ${large} buckets, vs among 1,000`, pairedRatio(atLarge, atSmall), 0.5, {
     large: median(atLarge),
     small: median(atSmall),
     evictions: evicted,

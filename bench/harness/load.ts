@@ -62,12 +62,14 @@ export async function countingLoop(start: Starter, inFlight: number, durationMs:
 
 /**
  * Starts operations at a fixed rate whether or not earlier ones ended, and counts each latency from the instant
- * it was due: a stall is charged to every operation it delayed (no coordinated omission).
+ * it was due: a stall is charged to every operation it delayed (no coordinated omission). `restMs`: between two looks at
+ * what is due; 0: it never sleeps, and is never late.
  */
 export async function openLoop(
   operation: Operation,
   perSecond: number,
   durationMs: number,
+  restMs = 0,
 ): Promise<LoadFigures> {
   const histogram = new Histogram()
   let failed = 0
@@ -93,8 +95,10 @@ export async function openLoop(
     finished = resolve
     const turn = (): void => {
       startDue()
-      if (started < total) setImmediate(turn)
-      else if (running === 0) resolve()
+      if (started === total) {
+        if (running === 0) resolve()
+      } else if (restMs > 0) setTimeout(turn, restMs)
+      else setImmediate(turn)
     }
     turn()
   })

@@ -81,7 +81,6 @@ function readinessOf(store: Store, limiter: Limiter): ReadinessCheck {
 export function limitPlanOf(agents: readonly AgentConfig[]): LimitPlan {
   return {
     agents: new Map(agents.map(({ name, limits }) => [name, limits])),
-    defaults: [],
   }
 }
 

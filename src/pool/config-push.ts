@@ -25,13 +25,18 @@ export interface ConfigPushEntry {
 
 /** One push of one agent's configuration and what became of it. */
 export interface ConfigPush {
-  /** `push-1`, `push-2`, ... per agent. */
+  /** `push-1`, `push-2`, ..., counted by {@link PushCount}. */
   readonly id: string
   readonly version: string | undefined
   readonly startedAtMs: number
   readonly connections: ReadonlyMap<number, ConfigPushEntry>
   /** Resolves when every connection was settled. */
   readonly done: Promise<void>
+}
+
+/** Pushes so far of all pools that share it; a process has one, so that no two of its pushes have the same id. */
+export interface PushCount {
+  last: number
 }
 
 /** The protocol's own figures. */
@@ -55,13 +60,14 @@ export class ConfigPusher {
   readonly #isReplaceable: boolean
   readonly #pushes: ConfigPush[] = []
   readonly #pauses = new Set<Pause>()
-  #count = 0
+  readonly #count: PushCount
 
   /** `isReplaceable`: a connection that cannot be told can be dialled anew. */
-  constructor(agent: string, clock: Clock, isReplaceable: boolean) {
+  constructor(agent: string, clock: Clock, isReplaceable: boolean, count: PushCount = { last: 0 }) {
     this.#agent = agent
     this.#clock = clock
     this.#isReplaceable = isReplaceable
+    this.#count = count
   }
 
   /** The last 100, oldest first. */
@@ -118,7 +124,7 @@ export class ConfigPusher {
     deliveries: readonly Promise<void>[],
   ): ConfigPush {
     const push: ConfigPush = {
-      id: `push-${++this.#count}`,
+      id: `push-${++this.#count.last}`,
       version,
       startedAtMs: this.#clock.wallMs(),
       connections: entries,

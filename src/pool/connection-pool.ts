@@ -94,7 +94,7 @@ export class ConnectionPool implements ManagedPool {
     this.#owner = this.#newOwner()
     this.#admission = new Admission(settings, around, this.#owner, this.#roster)
     this.#leasing = this.#newLeasing()
-    this.#pusher = new ConfigPusher(agent, around.clock, nextDialer !== undefined)
+    this.#pusher = new ConfigPusher(agent, around.clock, nextDialer !== undefined, around.pushCount)
     if (nextDialer === undefined) this.#adoption = new Adoption(this.#adoptionHost())
     else {
       this.#dialledWith = new WeakMap()

@@ -6,6 +6,7 @@ import type { BreakerOptions } from '../policy/breaker/breaker.ts'
 import type { HealthOptions } from '../policy/health/health-options.ts'
 import type { StrategyName } from '../policy/picker.ts'
 import type { SessionTableOptions } from '../policy/sessions/session-table.ts'
+import type { PushCount } from './config-push.ts'
 import type { SessionStore } from './session-store.ts'
 
 /** What operators set per agent; every field optional. */
@@ -62,6 +63,8 @@ export interface PoolSurroundings {
   readonly probe: Probe
   /** Where sticky sessions outlive the process; absent: they do not. */
   readonly sessionStore?: SessionStore | undefined
+  /** Shared by all pools of a process; absent: the pool counts for itself. */
+  readonly pushCount?: PushCount | undefined
   /** An agent asked to have its configuration read anew. */
   readonly onReloadRequested?: ((agent: string) => void) | undefined
 }

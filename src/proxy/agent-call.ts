@@ -2,7 +2,7 @@ import { failureCodeOf, failureText } from '../core/agent-failure.ts'
 import type { CancelReason } from '../core/agent-messages.ts'
 import type { Clock } from '../core/clock.ts'
 import { WeirError } from '../core/errors.ts'
-import type { AgentEvent } from '../core/event.ts'
+import type { AgentEvent, BodyChunkEvent } from '../core/event.ts'
 import type { BypassReason } from '../core/probe.ts'
 import type { AgentReply } from '../core/reply.ts'
 import { NOT_ARMED, type WheelNode } from '../core/timer-wheel.ts'
@@ -167,22 +167,25 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
     return isPiece(this.event) ? this.scope.bodyShareOf(this.policy.name, this.event.kind) : undefined
   }
 
-  /** The event goes out: the rest of a body that it begins has to go there too. */
+  /** The event goes out: the rest of a body that it begins has to go there too, or wherever a response's head is. */
   noteShown(): void {
     const { event, scope, policy, connection } = this
     if (isPiece(event)) scope.openBodyShare(policy.name, event.kind).connectionId = connection!.id
+    else if (event.kind === 'response-headers') {
+      const share = scope.bodyShareOf(policy.name, 'response-body-chunk')
+      if (share !== undefined) share.connectionId = UNPINNED
+    }
   }
 
   /**
    * The request goes on elsewhere than on the connection `lost`, which alone has its head and what else came before. A
-   * response begins anew with its headers; a body of the request stays where its head is.
+   * body stays where its head is; a response begins anew when its headers go out (`noteShown`), and with nothing else.
    */
   startAfresh(lost: number): void {
-    const { event, scope, policy } = this
     this.pinnedTo = UNPINNED
-    if (event.kind === 'request-headers' || scope.isClosed || !policy.events.has('request-body-chunk')) return
-    const share = scope.openBodyShare(policy.name, 'request-body-chunk')
-    if (share.connectionId === UNPINNED) share.connectionId = lost
+    if (this.event.kind === 'request-headers' || this.scope.isClosed) return
+    this.#keepBody('request-body-chunk', lost)
+    this.#keepBody('response-body-chunk', lost)
   }
 
   get followsOpenPiece(): boolean {
@@ -360,6 +363,12 @@ export class AgentCall implements PendingReply, LeaseWaiter, WheelNode, LimitReq
       default:
         return this.error.sent ? 'bad-reply' : 'not-sent'
     }
+  }
+
+  #keepBody(kind: BodyChunkEvent['kind'], connectionId: number): void {
+    if (!this.policy.events.has(kind)) return
+    const share = this.scope.openBodyShare(this.policy.name, kind)
+    if (share.connectionId === UNPINNED) share.connectionId = connectionId
   }
 
   #settle(): void {

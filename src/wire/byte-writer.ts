@@ -13,6 +13,8 @@ export interface Attachment {
  */
 export class ByteWriter {
   bytes: Buffer
+  /** The same bytes, for runs of them (see `runs.ts`). */
+  view: DataView
   /** Next free byte; everything before it is ready to leave. */
   end = 0
   /** Large data that leaves without being copied, in order; null: none, undefined: this writer takes none. */
@@ -25,6 +27,7 @@ export class ByteWriter {
    */
   constructor(initialBytes = 1024, attaches = false) {
     this.bytes = Buffer.allocUnsafeSlow(initialBytes)
+    this.view = new DataView(this.bytes.buffer)
     this.attachments = attaches ? null : undefined
   }
 
@@ -42,6 +45,7 @@ export class ByteWriter {
     const grown = Buffer.allocUnsafeSlow(size)
     this.bytes.copy(grown, 0, 0, this.end)
     this.bytes = grown
+    this.view = new DataView(grown.buffer)
   }
 
   /**

@@ -40,7 +40,7 @@ test('a push reaches every connection of the agents that can be told, and others
 
   const replaced = await weir('push', 'deaf')
   assert.equal(replaced.code, 0, replaced.text)
-  assert.match(replaced.text, /\ndeaf +push-1 +\S+ +\S+ +replaced +1 replaced\n$/)
+  assert.match(replaced.text, /\ndeaf +push-2 +\S+ +\S+ +replaced +1 replaced\n$/)
   const refused = await weir('push', 'plain')
   assert.equal(refused.code, 1)
   assert.match(refused.text, /agent plain: it has no configuration of its own/)
@@ -50,6 +50,28 @@ test('a push reaches every connection of the agents that can be told, and others
     ['deaf', 'waf'],
     'the newest first',
   )
+})
+
+test('no two pushes of a process have the same id, also after a reload that replaces their pools', async (t) => {
+  const place = await Place.make(t)
+  const names = ['waf', 'bots']
+  for (const name of names) await place.agent(name, { onConfigure: () => undefined })
+  const agents = (more: string): string =>
+    `{ ${names.map((name) => `${name}: { endpoint: "unix:./${name}.sock", connections: 1, config: {}${more} }`).join()} }`
+  await place.configure(agents(''), names.join())
+  const daemon = await place.serve('--wait-for-agents', '5000')
+  const weir = commandsOf(place)
+  const ids: string[] = []
+  const push = async (): Promise<void> => {
+    const { pushes } = parsed<PushesView>(await weir('push', '--json'))
+    ids.push(...pushes.map(({ id }) => id))
+  }
+  await push()
+  await place.configure(agents(', slowStartMs: 1'), names.join())
+  await daemon.process.said(/configuration reloaded/)
+  await push()
+  assert.equal(ids.length, 4)
+  assert.equal(new Set(ids).size, 4, ids.join())
 })
 
 test('a refused push exits 1 and keeps the words of the agent', async (t) => {

@@ -30,7 +30,12 @@ function holdLoop(): () => void {
 }
 
 test('slices of a checkpoint shrink while the event loop is held up, and can be told not to', async (t) => {
-  const limiter = makeLimiter({ clock: systemClock, store: new UnsteadyStore(), rules: [rule(1, 100)] })
+  const limiter = makeLimiter({
+    clock: systemClock,
+    store: new UnsteadyStore(),
+    rules: [rule(1, 100)],
+    agentCount: 400,
+  })
   const load = new MeasuredLoad(undefined, STORAGE, limiter, systemClock)
   t.after(() => load.stop())
   assert.ok((await checkpointOf(limiter)) > 64)
@@ -50,7 +55,13 @@ test('slices of a checkpoint shrink while the event loop is held up, and can be 
 
 test('slices grow while the loop is calm and buckets wait for them, and not when nothing waits', async (t) => {
   const clock = new FakeClock()
-  const limiter = makeLimiter({ clock, store: new UnsteadyStore(), rules: [rule(1, 100)], capacity: 5000 })
+  const limiter = makeLimiter({
+    clock,
+    store: new UnsteadyStore(),
+    rules: [rule(1, 100)],
+    capacity: 5000,
+    agentCount: 4000,
+  })
   const load = new MeasuredLoad(undefined, STORAGE, limiter, clock)
   t.after(() => load.stop())
   const calm = { loopLagMs: 1, utilization: 0.2, cpuCores: 0.2 }

@@ -97,7 +97,7 @@ test('a limit that changes keeps what was counted, apart by what was enforced an
     agents: new Map([['waf', [rule(0, 1, { shadow: true })]]]),
   })
   for (let event = 0; event < 4; event++) await limiter.check(request())
-  limiter.configure({ agents: new Map([['waf', [rule(0, 1)]]]), defaults: [] })
+  limiter.configure({ agents: new Map([['waf', [rule(0, 1)]]]) })
   for (let event = 0; event < 2; event++) await limiter.check(request())
   assert.deepEqual(limiter.stats.limits, [{ agent: 'waf', limit: 'events', denials: 2, shadowDenials: 3 }])
 })
@@ -180,7 +180,7 @@ test('what is left after a reload is what the next checks get, before any of the
     [2, 35, 5, 15_000],
     [0, 100, 70, undefined],
   ] as const) {
-    limiter.configure({ agents: of(rate, burst), defaults: [] })
+    limiter.configure({ agents: of(rate, burst) })
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
     const [own] = await limiter.inspection.limits('waf')
     assert.deepEqual([own?.bucket?.remaining, own?.bucket?.resetMs], [left, resetMs], `a burst of ${burst}`)
@@ -196,7 +196,7 @@ test('the keys with least left after a reload are those of the new limit', async
   const limiter = makeLimiter({ clock, store, agents: byClient(10) })
   await limiter.start()
   for (let client = 1; client <= 9; client++) await ask(limiter, `10.0.0.${client}`, client)
-  limiter.configure({ agents: byClient(20), defaults: [] })
+  limiter.configure({ agents: byClient(20) })
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
   const { keys } = await limiter.inspection.lowest('waf', 2)
   assert.deepEqual(

@@ -48,14 +48,16 @@ describe('limiter', () => {
     assert.equal(await admitted(limiter, 5, { agent: 'auth' }), 3)
   })
 
-  it('uses the limits of the agent instead of the defaults, and none when its list is empty', async () => {
+  it('uses the limits of each agent, and none when its list is empty or missing', async () => {
     const agents = new Map([
       ['waf', [rule(0, 2)]],
       ['free', []],
+      ['other', [rule(0, 4)]],
     ])
-    const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 4)], agents })
+    const limiter = makeLimiter({ clock: new FakeClock(), agents })
     assert.equal(await admitted(limiter, 9, { agent: 'waf' }), 2)
     assert.equal(await admitted(limiter, 9, { agent: 'free' }), 9)
+    assert.equal(await admitted(limiter, 9, { agent: 'missing' }), 9)
     assert.equal(await admitted(limiter, 9, { agent: 'other' }), 4)
   })
 
@@ -233,7 +235,7 @@ describe('limiter', () => {
   it('names agent, limit and field of a limit that cannot work, and keeps the old ones', async () => {
     const limiter = makeLimiter({ clock: new FakeClock(), rules: [rule(0, 2)] })
     assert.throws(
-      () => limiter.configure({ agents: new Map([['waf', [rule(-1, 5)]]]), defaults: [] }),
+      () => limiter.configure({ agents: new Map([['waf', [rule(-1, 5)]]]) }),
       /agents\.waf: limit "events": ratePerSecond -1 must be a number >= 0/,
     )
     assert.equal(await admitted(limiter, 5), 2)
@@ -326,7 +328,13 @@ describe('limiter that ends', () => {
     const clock = new FakeClock()
     const store = new UnsteadyStore()
     const buckets = 101_000
-    const limiter = makeLimiter({ clock, store, capacity: buckets, rules: [rule(0, 100)] })
+    const limiter = makeLimiter({
+      clock,
+      store,
+      capacity: buckets,
+      rules: [rule(0, 100)],
+      agentCount: buckets,
+    })
     for (let first = 0; first < buckets; first += 1000) {
       const verdicts = []
       for (let index = 0; index < 1000; index++)
@@ -342,7 +350,12 @@ describe('limiter that ends', () => {
 
 describe('limiter whose memory is made smaller', () => {
   it('lets go of the buckets used longest ago in steps, and takes newcomers meanwhile', async () => {
-    const limiter = makeLimiter({ clock: new FakeClock(), capacity: 30_000, rules: [rule(1, 10)] })
+    const limiter = makeLimiter({
+      clock: new FakeClock(),
+      capacity: 30_000,
+      rules: [rule(1, 10)],
+      agentCount: 30_000,
+    })
     for (let index = 0; index < 30_000; index++) await limiter.check(request({ agent: `agent ${index}` }))
     limiter.resize(100)
     assert.equal(limiter.stats.size, 25_000, 'all of them left in one turn')

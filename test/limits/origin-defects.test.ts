@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
-import { admitted, denied, type LimiterParts, makeLimiter, request, rule } from './support.ts'
+import { admitted, denied, everyAgent, type LimiterParts, makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 /** One process on the file: a limiter with a store thread of its own. `end` is the clean end, `close` is not. */
@@ -62,7 +62,7 @@ describe('what the limiter this one learned from got wrong', () => {
     for (let tick = 0; tick < 20; tick++) {
       clock.advance(50)
       late += await admitted(limiter, 1, { agent: 'a' })
-      await admitted(limiter, 1, { agent: `evicts ${tick}` })
+      await admitted(limiter, 1, { agent: `agent ${tick}` })
     }
     assert.equal(late, 10)
   })
@@ -186,10 +186,10 @@ describe('what the limiter this one learned from got wrong', () => {
     const { limiter } = await processOn(test, await newFile(test), clock, { rules: [rule(1, 10)] })
     assert.equal(await admitted(limiter, 50), 10)
     await eventually('tokens on their way arrived', () => limiter.stats.store.backlog === 0)
-    limiter.configure({ agents: new Map(), defaults: [rule(1, 25)] })
+    limiter.configure({ agents: everyAgent([rule(1, 25)]) })
     assert.equal(await admitted(limiter, 50), 15)
     await eventually('tokens on their way arrived', () => limiter.stats.store.backlog === 0)
-    limiter.configure({ agents: new Map(), defaults: [rule(1, 5)] })
+    limiter.configure({ agents: everyAgent([rule(1, 5)]) })
     assert.equal(await admitted(limiter, 50), 0)
     clock.advance(2000)
     assert.equal(await admitted(limiter, 50), 2)

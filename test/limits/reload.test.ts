@@ -16,7 +16,6 @@ function turn(): Promise<void> {
 function plan(burst: number): LimitPlan {
   return {
     agents: new Map([['waf', [rule(0, burst, { name: 'session', key: { by: 'session' } })]]]),
-    defaults: [],
   }
 }
 
@@ -71,7 +70,7 @@ describe('reload of a limit with many buckets', () => {
     clock.advance(1000)
     for (let step = 0; step < 5; step++) await turn()
     assert.equal(limiter.stats.store.isFailing, true)
-    limiter.configure({ agents: new Map(), defaults: [] })
+    limiter.configure({ agents: new Map() })
     store.mode = 'steady'
     await eventually('all have left', async () => {
       clock.advance(1000)

@@ -9,7 +9,7 @@ import { holdWriteLock, openStore } from '../store/support.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temp-folder.ts'
-import { admitted, denied, type LimiterParts, makeLimiter, request, rule } from './support.ts'
+import { admitted, denied, everyAgent, type LimiterParts, makeLimiter, request, rule } from './support.ts'
 import { UnsteadyStore } from './unsteady-store.ts'
 
 interface Setup {
@@ -200,7 +200,7 @@ describe('limiter whose store is out of reach', () => {
     assert.equal(await admitted(limiter, 3), 3)
     store.mode = 'failing'
     assert.equal(await admitted(limiter, 30), 7)
-    limiter.configure({ agents: new Map(), defaults: [rule(0, 11)] })
+    limiter.configure({ agents: everyAgent([rule(0, 11)]) })
     await turns()
     assert.equal(await admitted(limiter, 30), 1)
     store.mode = 'steady'
@@ -208,7 +208,7 @@ describe('limiter whose store is out of reach', () => {
       clock.advance(1000)
       await turns()
     }
-    limiter.configure({ agents: new Map(), defaults: [rule(0, 12)] })
+    limiter.configure({ agents: everyAgent([rule(0, 12)]) })
     await turns()
     assert.equal(await admitted(limiter, 30), 1)
   })
@@ -222,11 +222,11 @@ describe('limiter whose store is out of reach', () => {
       await turns()
       store.mode = mode
       for (const burst of [20, 10, 30]) {
-        limiter.configure({ agents: new Map(), defaults: [rule(1, burst)] })
+        limiter.configure({ agents: everyAgent([rule(1, burst)]) })
         await turns()
         assert.equal(await admitted(limiter, 30), 0, `a burst of ${burst}`)
       }
-      limiter.configure({ agents: new Map(), defaults: [rule(1, 100)] })
+      limiter.configure({ agents: everyAgent([rule(1, 100)]) })
       await turns()
       assert.equal(await admitted(limiter, 100), 20)
       clock.advance(5000)

@@ -40,9 +40,37 @@ export interface LimiterParts extends Partial<Omit<LeasedBucketsOptions, 'clock'
   readonly probe?: Probe
   readonly rules?: readonly LimitRule[]
   readonly agents?: ReadonlyMap<string, readonly LimitRule[]>
+  /** How many agents `agent N` there are that `rules` limit, beside those with names. Default 50. */
+  readonly agentCount?: number
 }
 
-/** A limiter whose default limits are `rules`; not started. */
+const NAMES = [
+  'waf',
+  'auth',
+  'a',
+  'b',
+  'c',
+  'd',
+  'x',
+  'known',
+  'first',
+  'second',
+  'other',
+  'large',
+  'never',
+  'newcomer',
+]
+
+/** The same limits for every agent of these tests, each counted by itself. */
+export function everyAgent(
+  rules: readonly LimitRule[],
+  agentCount = 50,
+): ReadonlyMap<string, readonly LimitRule[]> {
+  const numbered = Array.from({ length: agentCount }, (_, index) => `agent ${index}`)
+  return new Map([...NAMES, ...numbered].map((agent) => [agent, rules]))
+}
+
+/** A limiter with `agents`, or with `rules` for every agent; not started. */
 export function makeLimiter(parts: LimiterParts): Limiter {
   const limiter = new Limiter({
     store: parts.store ?? new MemoryLimitStore(),
@@ -52,7 +80,7 @@ export function makeLimiter(parts: LimiterParts): Limiter {
     onStoreFailure: parts.onStoreFailure ?? 'deny',
     storeTimeoutMs: parts.storeTimeoutMs ?? 250,
   })
-  limiter.configure({ agents: parts.agents ?? new Map(), defaults: parts.rules ?? [] })
+  limiter.configure({ agents: parts.agents ?? everyAgent(parts.rules ?? [], parts.agentCount) })
   return limiter
 }
 

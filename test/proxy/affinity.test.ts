@@ -101,6 +101,39 @@ test('a body of a request stays with the head of the request, though the respons
   }
 })
 
+for (const kind of ['guardrail-inspect', 'websocket-frame'] as const)
+  test(`the body of a response stays with its head, though a ${kind} event went on elsewhere`, async () => {
+    for (const isBroken of [true, false]) {
+      const bench = new Bench()
+      const scope = bench.open([bench.agent('a', {}, [1, 2])])
+      const pool = bench.pool('a')
+      await answered(bench, eventOf('response-headers', scope), scope)
+      if (isBroken) pool.brokenBeforeSending.add(1)
+      else pool.live = [2]
+      assert.equal((await answered(bench, eventOf(kind, scope), scope)).decision.kind, 'allow')
+      const lost = await bench.dispatcher.dispatch(eventOf('response-body-chunk', scope), scope)
+      assert.equal(lost.error?.code, 'AFFINITY_LOST')
+      assert.deepEqual(pool.sent, [])
+    }
+  })
+
+test('the body of a response that began after the loss goes where its head went', async () => {
+  const bench = new Bench()
+  const scope = bench.open([bench.agent('a', {}, [1, 2])])
+  const pool = bench.pool('a')
+  await answered(bench, headersEvent(scope), scope)
+  pool.live = [2]
+  await answered(bench, eventOf('guardrail-inspect', scope), scope)
+  await answered(bench, eventOf('response-headers', scope), scope)
+  const verdict = bench.dispatcher.dispatch(eventOf('response-body-chunk', scope), scope)
+  assert.deepEqual(
+    pool.sent.map(({ connectionId }) => connectionId),
+    [2],
+  )
+  pool.reply()
+  assert.equal((await verdict).decision.kind, 'allow')
+})
+
 test('a body whose first piece could not be sent begins on another connection and stays there', async () => {
   const bench = new Bench()
   const scope = bench.open([bench.agent('a', {}, [1, 2])])

@@ -43,7 +43,7 @@ export class AgentSet {
 
   constructor(around: PoolSurroundings, drainTimeoutMs: number, onError: (error: unknown) => void) {
     this.registry = new Registry(around.clock, onError)
-    this.#around = around
+    this.#around = { ...around, pushCount: { last: 0 } }
     this.drainTimeoutMs = drainTimeoutMs
   }
 

@@ -17,7 +17,7 @@ export function affinityLayer(clock: Clock, idleTtlMs: number): Layer {
       const pin = scope.pinOf(call.policy.name)
       if (pin === UNPINNED) return PROCEED
       const fresh = scope.touch(call.policy.name, clock.now(), idleTtlMs)
-      const home = call.isBody ? (call.bodyShare?.connectionId ?? pin) : pin
+      const home = call.isBody ? call.bodyShare?.connectionId || pin : pin
       if (fresh && home === pin && call.agent.pool.find(pin) !== undefined) {
         call.pinnedTo = pin
         return PROCEED

@@ -30,7 +30,7 @@ export class BucketCache {
 
   add(bucket: CachedBucket): void {
     bucket.isCached = true
-    bucket.scope.buckets.set(bucket.value, bucket)
+    bucket.scope.buckets.set(bucket.part, bucket)
     this.#size++
     this.#link(bucket)
     /* Two, so that a cache that is over its capacity never grows. */
@@ -47,7 +47,7 @@ export class BucketCache {
   remove(bucket: CachedBucket): void {
     if (!bucket.isCached) return
     bucket.isCached = false
-    bucket.scope.buckets.delete(bucket.value)
+    bucket.scope.buckets.delete(bucket.part)
     this.#unlink(bucket)
     this.#size--
   }

@@ -2,10 +2,9 @@ import type { TokenBucket } from '../../policy/limits/token-bucket.ts'
 import type { LimitVerdict } from './limit-gate.ts'
 import type { LimitRule } from './limit-rule.ts'
 
-/** One limit of one agent (or of all agents without limits of their own), with its cached buckets. */
+/** One limit of one agent, with its cached buckets. */
 export interface LimitScope {
-  /** undefined: the default limit, whose buckets are named by the agent too. */
-  readonly agent: string | undefined
+  readonly agent: string
   readonly rule: LimitRule
   readonly isPerByte: boolean
   readonly buckets: Map<string, CachedBucket>
@@ -34,8 +33,8 @@ const NOBODY: readonly Waiter[] = []
 /** A bucket in memory: what it holds, its place in the order of use, and who waits for it. */
 export class CachedBucket {
   readonly scope: LimitScope
-  /** Key in `scope.buckets`. */
-  readonly value: string
+  /** The part of the request that the limit counts apart: the key in `scope.buckets`. */
+  readonly part: string
   /** Key in the store. */
   readonly key: string
   readonly bucket: TokenBucket
@@ -68,9 +67,9 @@ export class CachedBucket {
   /** Or once it is used after this instant: what is held evaporates. */
   refillAfterMs = Number.POSITIVE_INFINITY
 
-  constructor(scope: LimitScope, value: string, key: string, bucket: TokenBucket) {
+  constructor(scope: LimitScope, part: string, key: string, bucket: TokenBucket) {
     this.scope = scope
-    this.value = value
+    this.part = part
     this.key = key
     this.bucket = bucket
   }

@@ -85,17 +85,16 @@ export class LeasedBuckets {
   }
 
   /** The bucket of this part of the scope, fetched into memory if need be. */
-  of(scope: LimitScope, agent: string, part: string): CachedBucket {
-    const value = nameWithin(scope, agent, part)
-    const found = scope.buckets.get(value)
+  of(scope: LimitScope, part: string): CachedBucket {
+    const found = scope.buckets.get(part)
     if (found !== undefined) {
       this.#counters.hits++
       this.cache.touch(found)
       return found
     }
     this.#counters.misses++
-    const key = bucketKey(scope, agent, part)
-    const before = this.#retiring.find(scope, value)
+    const key = bucketKey(scope, part)
+    const before = this.#retiring.find(scope, part)
     if (before !== undefined) {
       this.#letGo(before)
       this.courier.ask(before)
@@ -109,7 +108,7 @@ export class LeasedBuckets {
     }
     const now = this.#clock.now()
     const tokens = new TokenBucket(ratePerSecond, burst, now, true)
-    const bucket = new CachedBucket(scope, value, key, tokens)
+    const bucket = new CachedBucket(scope, part, key, tokens)
     this.cache.add(bucket)
     if (leaving !== undefined) {
       tokens.carry(leaving.bucket.debtToCarry(now))
@@ -401,13 +400,7 @@ export class LeasedBuckets {
   }
 }
 
-/** Key within the scope. Buckets of the default limits are apart by agent as well. */
-export function nameWithin(scope: LimitScope, agent: string, part: string): string {
-  if (scope.agent !== undefined) return part
-  return part === '' ? agent : `${agent}\n${part}`
-}
-
 /** Key in the store. */
-export function bucketKey(scope: LimitScope, agent: string, part: string): string {
-  return `${agent}\n${scope.rule.name}\n${part}`
+export function bucketKey({ agent, rule }: LimitScope, part: string): string {
+  return `${agent}\n${rule.name}\n${part}`
 }

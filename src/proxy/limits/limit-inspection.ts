@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import type { CachedBucket, LimitScope } from './cached-bucket.ts'
-import { bucketKey, nameWithin } from './leased-buckets.ts'
+import { bucketKey } from './leased-buckets.ts'
 import { keyOf, type LimitRule } from './limit-rule.ts'
 import type { LimitScopes } from './limit-scopes.ts'
 import type { BucketFacts, LimitStore } from './limit-store.ts'
@@ -66,12 +66,9 @@ export class LimitInspection {
   async limits(agent: string): Promise<readonly LimitStanding[]> {
     const scopes = this.#scopes.of(agent)
     const own = scopes.filter(({ rule }) => rule.key.by === 'agent')
-    const buckets = await this.#stand(
-      agent,
-      own.map((scope) => ({ scope, key: '' })),
-    ).catch((error: unknown) => {
+    const buckets = await this.#stand(own.map((scope) => ({ scope, key: '' }))).catch((error: unknown) => {
       if (!(error instanceof WeirError && error.code === 'STORAGE')) throw error
-      return own.map((scope) => this.#held(scope, agent))
+      return own.map((scope) => this.#held(scope))
     })
     return scopes.map((scope) => ({
       rule: scope.rule,
@@ -99,17 +96,14 @@ export class LimitInspection {
   async key(agent: string, text: string): Promise<readonly BucketStanding[]> {
     const facts = { clientIp: text, sessionKey: text, header: () => text }
     const request = { agentName: agent, facts, routeName: text, payloadBytes: 0 }
-    return this.#stand(
-      agent,
-      this.#keyed(agent).map((scope) => ({ scope, key: keyOf(scope.rule.key, request) })),
-    )
+    return this.#stand(this.#keyed(agent).map((scope) => ({ scope, key: keyOf(scope.rule.key, request) })))
   }
 
   /** The buckets in memory that denied most. @throws WeirError INVALID_ARGUMENT when no limit has keys */
   async mostDenied(agent: string, most: number): Promise<TopKeys> {
     const top: BucketStanding[] = []
-    const isComplete = await this.#walk(agent, (scope, bucket) => {
-      if (bucket.denials > 0) top.push(this.#inMemory(scope, agent, bucket))
+    const isComplete = await this.#walk(agent, (bucket) => {
+      if (bucket.denials > 0) top.push(this.#inMemory(bucket))
       if (top.length > 4 * most) cut(top, most, byDenials)
     })
     cut(top, most, byDenials)
@@ -119,21 +113,21 @@ export class LimitInspection {
   /** The buckets with the smallest share left, in memory or not. Rejects with STORAGE, and as `key` does. */
   async lowest(agent: string, most: number): Promise<TopKeys> {
     const top = new Map<string, BucketStanding>()
-    const isComplete = await this.#walk(agent, (scope, bucket) => {
-      const standing = this.#inMemory(scope, agent, bucket)
-      if (standing.remaining < scope.rule.burst) top.set(bucket.key, standing)
+    const isComplete = await this.#walk(agent, (bucket) => {
+      const standing = this.#inMemory(bucket)
+      if (standing.remaining < standing.rule.burst) top.set(bucket.key, standing)
       if (top.size > 4 * most) keepLowest(top, most)
     })
     let isStoreComplete = true
     for (const scope of this.#keyed(agent)) {
-      const prefix = bucketKey(scope, agent, '')
+      const prefix = bucketKey(scope, '')
       let after: string | undefined = ''
       for (let step = 0; after !== undefined && step < MOST_STEPS; step++) {
         const { lowest, next } = await this.#store.lookAfter(prefix, after, most, this.#clock.now())
         for (const facts of lowest) {
           const key = facts.key.slice(prefix.length)
           /* Memory knows better what of the tokens that it was lent is spent. */
-          if (scope.buckets.has(nameWithin(scope, agent, key)) || facts.debt === 0) continue
+          if (scope.buckets.has(key) || facts.debt === 0) continue
           top.set(facts.key, inStore(scope, key, facts))
         }
         keepLowest(top, most)
@@ -155,14 +149,13 @@ export class LimitInspection {
   }
 
   async #stand(
-    agent: string,
     wanted: readonly { readonly scope: LimitScope; readonly key: string }[],
   ): Promise<readonly BucketStanding[]> {
     const unknown: string[] = []
     const held = wanted.map(({ scope, key }) => {
-      const bucket = scope.buckets.get(nameWithin(scope, agent, key))
+      const bucket = scope.buckets.get(key)
       /* Until its first grant a bucket in memory does not know what was spent before. */
-      if (bucket === undefined || bucket.seq === 0) unknown.push(bucketKey(scope, agent, key))
+      if (bucket === undefined || bucket.seq === 0) unknown.push(bucketKey(scope, key))
       return bucket
     })
     const now = this.#clock.now()
@@ -170,36 +163,40 @@ export class LimitInspection {
     const facts = new Map(unknown.map((key, index) => [key, stored[index]]))
     return wanted.map(({ scope, key }, index) => {
       const bucket = held[index]
-      const inFile = facts.get(bucketKey(scope, agent, key))
+      const inFile = facts.get(bucketKey(scope, key))
       if (inFile !== undefined) return { ...inStore(scope, key, inFile), denials: bucket?.denials ?? 0 }
-      if (bucket !== undefined) return this.#inMemory(scope, agent, bucket)
+      if (bucket !== undefined) return this.#inMemory(bucket)
       return { rule: scope.rule, key, remaining: scope.rule.burst, resetMs: 0, denials: 0, from: 'full' }
     })
   }
 
-  #held(scope: LimitScope, agent: string): BucketStanding | undefined {
-    const bucket = scope.buckets.get(nameWithin(scope, agent, ''))
-    return bucket && this.#inMemory(scope, agent, bucket)
+  #held(scope: LimitScope): BucketStanding | undefined {
+    const bucket = scope.buckets.get('')
+    return bucket && this.#inMemory(bucket)
   }
 
-  #inMemory(scope: LimitScope, agent: string, bucket: CachedBucket): BucketStanding {
+  #inMemory(bucket: CachedBucket): BucketStanding {
     const now = this.#clock.now()
     const { denials } = bucket
-    const key = bucket.key.slice(bucketKey(scope, agent, '').length)
     const remaining = whole(bucket.bucket.remaining(now))
-    return { rule: scope.rule, key, remaining, resetMs: bucket.bucket.resetMs(now), denials, from: 'memory' }
+    return {
+      rule: bucket.scope.rule,
+      key: bucket.part,
+      remaining,
+      resetMs: bucket.bucket.resetMs(now),
+      denials,
+      from: 'memory',
+    }
   }
 
   /** Visits the buckets of an agent that are in memory, a short stretch per turn. False: not all of them. */
-  async #walk(agent: string, visit: (scope: LimitScope, bucket: CachedBucket) => void): Promise<boolean> {
+  async #walk(agent: string, visit: (bucket: CachedBucket) => void): Promise<boolean> {
     let seen = 0
     for (const scope of this.#keyed(agent)) {
-      const prefix = bucketKey(scope, agent, '')
       for (const bucket of scope.buckets.values()) {
         if (seen === MOST_IN_MEMORY) return false
         if (++seen % TURN === 0) await nextTurn()
-        /* The buckets of default limits are together, whoever's they are. */
-        if (scope.agent !== undefined || bucket.key.startsWith(prefix)) visit(scope, bucket)
+        visit(bucket)
       }
     }
     return true

@@ -2,24 +2,23 @@ import type { LimitScope } from './cached-bucket.ts'
 import { isSameRule, type LimitRule, validateRule } from './limit-rule.ts'
 
 export interface LimitPlan {
-  /** An agent without an entry gets the defaults; an empty list means no limit. */
+  /** An agent without an entry has no limit, nor has one with an empty list. */
   readonly agents: ReadonlyMap<string, readonly LimitRule[]>
-  readonly defaults: readonly LimitRule[]
 }
+
+const NONE: readonly LimitScope[] = []
 
 /** Which limits an agent has. */
 export class LimitScopes {
   #agents = new Map<string, readonly LimitScope[]>()
-  #defaults: readonly LimitScope[] = []
 
   /** In the order in which they are checked. */
   of(agent: string): readonly LimitScope[] {
-    return this.#agents.get(agent) ?? this.#defaults
+    return this.#agents.get(agent) ?? NONE
   }
 
   /** Every limit there is. */
   *[Symbol.iterator](): IterableIterator<LimitScope> {
-    yield* this.#defaults
     for (const scopes of this.#agents.values()) yield* scopes
   }
 
@@ -29,10 +28,9 @@ export class LimitScopes {
    */
   replace(plan: LimitPlan): readonly LimitScope[] {
     for (const [agent, rules] of plan.agents) validateRules(`agents.${agent}`, rules)
-    validateRules('defaults', plan.defaults)
     /* By name, which is one of a kind within an agent: a search through all would hold thousands of agents up. */
     const old = new Map(Array.from(this, (scope) => [nameOf(scope), scope]))
-    const scopeOf = (agent: string | undefined, rule: LimitRule): LimitScope => {
+    const scopeOf = (agent: string, rule: LimitRule): LimitScope => {
       const name = nameOf({ agent, rule })
       const before = old.get(name)
       if (before !== undefined && isSameRule(before.rule, rule)) {
@@ -42,7 +40,6 @@ export class LimitScopes {
       const counts = before?.counts ?? { enforced: 0, shadow: 0 }
       return { agent, rule, isPerByte: rule.cost === 'byte', buckets: new Map(), counts }
     }
-    this.#defaults = plan.defaults.map((rule) => scopeOf(undefined, rule))
     this.#agents = new Map(
       [...plan.agents].map(([agent, rules]) => [agent, rules.map((rule) => scopeOf(agent, rule))]),
     )
@@ -51,7 +48,7 @@ export class LimitScopes {
 }
 
 function nameOf({ agent, rule }: Pick<LimitScope, 'agent' | 'rule'>): string {
-  return `${agent ?? ''}\n${rule.name}`
+  return `${agent}\n${rule.name}`
 }
 
 function validateRules(where: string, rules: readonly LimitRule[]): void {

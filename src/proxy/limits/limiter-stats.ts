@@ -49,7 +49,6 @@ export interface LimiterStats {
 
 /** What one limit denied since the start. */
 export interface LimitDenials {
-  /** Empty: a limit of agents without limits of their own. */
   readonly agent: string
   readonly limit: string
   readonly denials: number

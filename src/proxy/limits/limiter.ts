@@ -2,12 +2,7 @@ import type { Clock, TimerHandle } from '../../core/clock.ts'
 import { WeirError } from '../../core/errors.ts'
 import { BanBook } from './ban-book.ts'
 import type { CachedBucket, LimitScope } from './cached-bucket.ts'
-import {
-  LeasedBuckets,
-  type LeasedBucketsOptions,
-  nameWithin,
-  type StoreFailurePolicy,
-} from './leased-buckets.ts'
+import { LeasedBuckets, type LeasedBucketsOptions, type StoreFailurePolicy } from './leased-buckets.ts'
 import { banned } from './limit-answers.ts'
 
 import {
@@ -155,7 +150,7 @@ export class Limiter implements LimitGate {
       waits: counters.waits,
       uncovered: counters.uncovered,
       limits: Array.from(this.#scopes, ({ agent, rule, counts }) => ({
-        agent: agent ?? '',
+        agent,
         limit: rule.name,
         denials: counts.enforced,
         shadowDenials: counts.shadow,
@@ -241,11 +236,11 @@ export class Limiter implements LimitGate {
   }
 
   #bucketOf(scope: LimitScope, request: LimitRequest): CachedBucket {
-    return this.#buckets.of(scope, request.agentName, keyOf(scope.rule.key, request))
+    return this.#buckets.of(scope, keyOf(scope.rule.key, request))
   }
 
   #cached(scope: LimitScope, request: LimitRequest): CachedBucket | undefined {
-    return scope.buckets.get(nameWithin(scope, request.agentName, keyOf(scope.rule.key, request)))
+    return scope.buckets.get(keyOf(scope.rule.key, request))
   }
 
   #schedule(): void {

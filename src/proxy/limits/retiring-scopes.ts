@@ -21,11 +21,11 @@ export class RetiringScopes {
     this.#buckets = undefined
   }
 
-  /** The bucket that a limit in the place of `scope` has in memory for this key (`CachedBucket.value`). */
-  find(scope: LimitScope, value: string): CachedBucket | undefined {
+  /** The bucket that a limit in the place of `scope` has in memory for this key (`CachedBucket.part`). */
+  find(scope: LimitScope, part: string): CachedBucket | undefined {
     if (this.#byName.size === 0) return undefined
     for (const before of this.#byName.get(nameOf(scope)) ?? []) {
-      const bucket = before.buckets.get(value)
+      const bucket = before.buckets.get(part)
       if (bucket !== undefined) return bucket
     }
     return undefined
@@ -58,5 +58,5 @@ export class RetiringScopes {
 }
 
 function nameOf({ agent, rule }: LimitScope): string {
-  return `${agent ?? ''}\n${rule.name}`
+  return `${agent}\n${rule.name}`
 }

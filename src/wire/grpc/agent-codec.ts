@@ -17,7 +17,7 @@ import type {
   ProxyMessageSink,
   RegistrationRequest,
 } from '../codec.ts'
-import { isPlainReply } from '../shape/is-plain-reply.ts'
+import { isPlainReply } from '../shape/plain-reply.ts'
 import { FrameSplitter } from '../splitter.ts'
 import { unwritable } from '../write-errors.ts'
 import {

@@ -1,53 +1,33 @@
 import type { HeaderList } from '../../core/event.ts'
 import type { ByteWriter } from '../byte-writer.ts'
-import { indexOfName, MAX_SCANNED_PAIRS } from '../shape/header-runs.ts'
-import { headersToMap } from '../shape/headers.ts'
-import { writeJson } from './json-text.ts'
-import { writeJsonString } from './json-write.ts'
+import { putRun, runOf } from '../runs.ts'
+import { endOfRun } from '../shape/header-runs.ts'
+import { putStaged, skipStaged } from './json-write.ts'
 
-const COLON = 0x3a
-const COMMA = 0x2c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
+const FIRST_NAME = runOf('"')
+const NEXT_NAME = runOf('"],"')
+const FIRST_VALUE = runOf('":["')
+const NEXT_VALUE = runOf('","')
+const END = runOf('"]')
+/** Around each name and value at most. */
+export const BYTES_PER_FIELD = NEXT_NAME.length + FIRST_VALUE.length
 
-/** Appends the members of `{name: [values]}`, without the braces, names in the order of their first values. */
-export function writeHeaderMembers(headers: HeaderList, out: ByteWriter): void {
+/** Writes the members of `{name: [values]}`, without the braces, from a list in runs whose texts are staged. */
+export function putHeaders(out: ByteWriter, start: number, headers: HeaderList): number {
   const { length } = headers
-  if (length > MAX_SCANNED_PAIRS * 2) {
-    writeGrouped(headers, out)
-    return
-  }
-  let isFirst = true
-  for (let i = 0; i + 1 < length; i += 2) {
-    const name = headers[i]!
-    if (indexOfName(headers, name, 0, i) >= 0) continue
-    if (!isFirst) writePunctuation(COMMA, out)
-    isFirst = false
-    writeJsonString(name, out)
-    out.reserve(2)
-    out.bytes[out.end] = COLON
-    out.bytes[out.end + 1] = OPEN_BRACKET
-    out.end += 2
-    writeJsonString(headers[i + 1]!, out)
-    let next = indexOfName(headers, name, i + 2, length - 1)
-    while (next >= 0) {
-      writePunctuation(COMMA, out)
-      writeJsonString(headers[next + 1]!, out)
-      next = indexOfName(headers, name, next + 2, length - 1)
+  const { view } = out
+  if (length === 0) return start
+  let at = start
+  for (let i = 0; i < length; ) {
+    const end = endOfRun(headers, i)
+    at = putRun(view, at, i === 0 ? FIRST_NAME : NEXT_NAME)
+    at = putStaged(out, at, headers[i]!)
+    at = putRun(view, at, FIRST_VALUE)
+    at = putStaged(out, at, headers[i + 1]!)
+    for (i += 2; i < end; i += 2) {
+      skipStaged(headers[i]!)
+      at = putStaged(out, putRun(view, at, NEXT_VALUE), headers[i + 1]!)
     }
-    writePunctuation(CLOSE_BRACKET, out)
   }
-}
-
-function writePunctuation(byte: number, out: ByteWriter): void {
-  out.reserve(1)
-  out.bytes[out.end++] = byte
-}
-
-function writeGrouped(headers: HeaderList, out: ByteWriter): void {
-  const start = out.end
-  writeJson(headersToMap(headers), out)
-  /* Off with the braces. */
-  out.bytes.copyWithin(start, start + 1, out.end - 1)
-  out.end -= 2
+  return putRun(view, at, END)
 }

@@ -1,15 +1,20 @@
 import { WeirError } from '../../core/errors.ts'
 import type { ByteWriter } from '../byte-writer.ts'
 
-/**
- * Appends a value as JSON. Lone surrogates become U+FFFD, as in every other encoding: peers take an escaped one
- * for a malformed message, and a malformed event may pass uninspected there.
- */
+/** Appends a value as JSON. */
 export function writeJson(value: unknown, out: ByteWriter): void {
-  let text = JSON.stringify(value)
-  if (text.includes('\\ud')) text = text.replace(LONE_SURROGATE, '$1\ufffd')
+  const text = jsonText(value)
   out.reserve(text.length * 3)
   out.end += out.bytes.write(text, out.end, 'utf8')
+}
+
+/**
+ * A value as JSON. Lone surrogates become U+FFFD, as in every other encoding: peers take an escaped one for a malformed
+ * message, and a malformed event may pass uninspected there.
+ */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.includes('\\ud') ? text.replace(LONE_SURROGATE, '$1\ufffd') : text
 }
 
 /** `JSON.stringify` escapes nothing else in this form; an even run of backslashes before it is text. */

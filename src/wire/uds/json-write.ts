@@ -1,74 +1,120 @@
 import type { ByteWriter } from '../byte-writer.ts'
-import { putBytes, SHORT_TEXT } from '../native-text.ts'
-import { writeJson } from './json-text.ts'
+import { SHORT_TEXT } from '../native-text.ts'
+import { putRun, RUN_SLACK, type Run, runOf } from '../runs.ts'
+import { isNextTextJson, isStageJson, putNextText, skipNextText, stageTexts } from '../text-stage.ts'
+import { jsonText } from './json-text.ts'
+
+/*
+ * JSON written through `(out, at) -> at behind it`, into room made beforehand.
+ */
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** Bytes per character at most: a control character becomes `\u001f`. */
+const GROWTH = 6
+/** Bytes that a number takes at most. */
+export const DECIMAL_BYTES = 16
 
-/** Appends a string in quotes. */
-export function writeJsonString(text: string, out: ByteWriter): void {
+/** A member's name and colon, with what stands before them. */
+export interface Key {
+  readonly ofText: Run
+  readonly ofNull: Run
+}
+
+export function keyOf(text: string): Key {
+  return { ofText: runOf(`${text}"`), ofNull: runOf(`${text}null`) }
+}
+
+/* Of the message that is being written. Writing makes no calls outside. */
+let isStaged = false
+let isPlain = false
+
+/**
+ * Makes room for a message of so many fixed bytes and of texts, which are staged in the order in which they will be put,
+ * and returns where it starts.
+ */
+export function beginStaged(out: ByteWriter, fixedBytes: number, texts: string): number {
+  isStaged = stageTexts(texts)
+  isPlain = isStaged && isStageJson()
+  out.reserve(fixedBytes + texts.length * (isPlain ? 1 : GROWTH) + RUN_SLACK)
+  return out.end
+}
+
+/** The same for a message whose only text, of so many characters, is not worth staging. */
+export function begin(out: ByteWriter, fixedBytes: number, characters: number): number {
+  out.reserve(fixedBytes + characters * GROWTH + RUN_SLACK)
+  return out.end
+}
+
+/** Writes the next staged text as it stands between quotes. */
+export function putStaged(out: ByteWriter, at: number, text: string): number {
+  return isPlain ? putNextText(out.view, at, text.length) : putAwkward(out, at, text)
+}
+
+function putAwkward(out: ByteWriter, at: number, text: string): number {
   const { length } = text
-  out.reserve(length * 3 + 2)
-  const { bytes } = out
-  let at = out.end
-  bytes[at++] = QUOTE
+  if (!isStaged) return putText(out.bytes, at, text)
+  if (isNextTextJson(length)) return putNextText(out.view, at, length)
+  skipNextText(length)
+  return putEscaped(out.bytes, at, text)
+}
+
+/** Passes over a staged text that is not wanted. */
+export function skipStaged(text: string): void {
+  skipNextText(text.length)
+}
+
+/** Writes a member whose text, if it has one, is the next that is staged; `null` otherwise. */
+export function putStagedMember(out: ByteWriter, at: number, key: Key, text: string | undefined): number {
+  if (text === undefined) return putRun(out.view, at, key.ofNull)
+  const end = putStaged(out, putRun(out.view, at, key.ofText), text)
+  out.bytes[end] = QUOTE
+  return end + 1
+}
+
+/** Writes a member whose text is not staged. */
+export function putMember(out: ByteWriter, at: number, key: Key, text: string | undefined): number {
+  if (text === undefined) return putRun(out.view, at, key.ofNull)
+  const end = putText(out.bytes, putRun(out.view, at, key.ofText), text)
+  out.bytes[end] = QUOTE
+  return end + 1
+}
+
+function putText(bytes: Buffer, at: number, text: string): number {
+  const { length } = text
   if (length <= SHORT_TEXT) {
     for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i)
-      if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) {
-        writeJson(text, out)
-        return
-      }
-      bytes[at++] = code
+      if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH)
+        return putEscaped(bytes, at, text)
+      bytes[at + i] = code
     }
-  } else {
-    const end = at + bytes.utf8Write(text, at)
-    for (; at < end; at++) {
-      const code = bytes[at]!
-      if (code < 0x20 || code === QUOTE || code === BACKSLASH) {
-        writeJson(text, out)
-        return
-      }
-    }
+    return at + length
   }
-  bytes[at++] = QUOTE
-  out.end = at
+  const end = at + bytes.utf8Write(text, at)
+  for (let i = at; i < end; i++) {
+    const code = bytes[i]!
+    if (code < 0x20 || code === QUOTE || code === BACKSLASH) return putEscaped(bytes, at, text)
+  }
+  return end
 }
 
-/** Appends `constant` and then the string in quotes, or `null`. */
-export function writeJsonMember(constant: Uint8Array, text: string | undefined, out: ByteWriter): void {
-  out.reserve(constant.length + 4)
-  out.end = putBytes(out.bytes, out.end, constant)
-  if (text === undefined) {
-    const { bytes } = out
-    const at = out.end
-    bytes[at] = 0x6e
-    bytes[at + 1] = 0x75
-    bytes[at + 2] = 0x6c
-    bytes[at + 3] = 0x6c
-    out.end = at + 4
-  } else writeJsonString(text, out)
+function putEscaped(bytes: Buffer, at: number, text: string): number {
+  return at + bytes.utf8Write(jsonText(text).slice(1, -1), at)
 }
 
-export function writeConstant(constant: Uint8Array, out: ByteWriter): void {
-  out.reserve(constant.length)
-  out.end = putBytes(out.bytes, out.end, constant)
-}
-
-/** Appends an integer from 0 to 2^53 - 1 in decimal. */
-export function writeDecimal(value: number, out: ByteWriter): void {
-  out.reserve(16)
-  const { bytes } = out
-  let rest = value
+/** Writes an integer from 0 to 2^53 - 1 in decimal. */
+export function putDecimal(bytes: Buffer, at: number, value: number): number {
   let digits = 1
-  for (let limit = 10; rest >= limit && digits < 16; limit *= 10) digits++
-  let at = out.end + digits
-  out.end = at
+  for (let limit = 10; value >= limit && digits < DECIMAL_BYTES; limit *= 10) digits++
+  const end = at + digits
+  let to = end
+  let rest = value
   while (rest > 0x7fff_ffff) {
     const next = Math.floor(rest / 10)
-    bytes[--at] = 0x30 + (rest - next * 10)
+    bytes[--to] = 0x30 + (rest - next * 10)
     rest = next
   }
-  let small = rest | 0
-  for (; at > out.end - digits; small = (small / 10) | 0) bytes[--at] = 0x30 + (small % 10)
+  for (let small = rest | 0; to > at; small = (small / 10) | 0) bytes[--to] = 0x30 + (small % 10)
+  return end
 }

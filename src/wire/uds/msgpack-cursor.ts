@@ -1,4 +1,5 @@
 import { hasBytes, isAscii } from '../native-text.ts'
+import type { Run } from '../runs.ts'
 
 /** Larger payloads are left to the generic reader: strings cut from a text keep all of it alive. */
 export const MAX_CURSOR_BYTES = 16 * 1024
@@ -37,8 +38,8 @@ export class MsgpackCursor {
     this.#text = ''
   }
 
-  skip(constant: Uint8Array): boolean {
-    if (!hasBytes(this.bytes, this.at, this.end, constant)) return false
+  skip(constant: Run): boolean {
+    if (!hasBytes(this.bytes, this.at, this.end, constant.bytes)) return false
     this.at += constant.length
     return true
   }

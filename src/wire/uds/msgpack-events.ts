@@ -6,13 +6,24 @@ import type {
 } from '../../core/event.ts'
 import { base64Length, writeBase64 } from '../base64.ts'
 import type { ByteWriter } from '../byte-writer.ts'
-import { putBytes } from '../native-text.ts'
+import { putRun } from '../runs.ts'
 import { unsigned } from '../shape/fields.ts'
-import { countOfName, indexOfName, MAX_SCANNED_PAIRS } from '../shape/header-runs.ts'
-import { headersToMap } from '../shape/headers.ts'
+import { countRuns, endOfRun, inRuns, joinedTexts } from '../shape/header-runs.ts'
 import { timestampText } from '../shape/timestamp.ts'
 import * as key from './msgpack-keys.ts'
-import { headBytes, putTextHead, writeLength, writeMsgpack, writeNumber, writeText } from './msgpack-write.ts'
+import {
+  begin,
+  beginStaged,
+  HEAD_BYTES,
+  headBytes,
+  putLength,
+  putMember,
+  putStaged,
+  putStagedMember,
+  putTextHead,
+  putUnsigned,
+  skipStaged,
+} from './msgpack-put.ts'
 
 /* The frequent events, written straight into the connection's buffer: string-keyed maps, each key once. */
 
@@ -27,56 +38,102 @@ const START_OF_CHUNK = key.joined(MAP_OF_6, key.ID_KEY)
 const METADATA = key.joined(key.METADATA_KEY, METADATA_MAP, key.ID_KEY)
 const METADATA_WITH_TRACE = key.joined(key.METADATA_KEY, METADATA_MAP_WITH_TRACE, key.ID_KEY)
 
+/** More than the keys, numbers and heads of any of these events take. */
+const FIXED_BYTES = 384
+const BYTES_PER_FIELD = HEAD_BYTES
+
 export function writeRequestHeadersMsgpack(event: RequestHeadersEvent, out: ByteWriter): void {
-  const { metadata } = event
-  writeMember(START_OF_REQUEST, event.correlationId, out)
-  writeMember(metadata.traceparent === undefined ? METADATA : METADATA_WITH_TRACE, event.correlationId, out)
-  writeMember(key.REQUEST_ID_KEY, metadata.requestId, out)
-  writeMember(key.CLIENT_IP_KEY, metadata.clientIp, out)
-  writeKey(key.CLIENT_PORT_KEY, out)
-  writeNumber(unsigned(metadata.clientPort), out)
-  writeMember(key.SERVER_NAME_KEY, metadata.serverName, out)
-  writeMember(key.PROTOCOL_KEY, metadata.protocol, out)
-  writeMember(key.TLS_VERSION_KEY, metadata.tlsVersion, out)
-  writeMember(key.TLS_CIPHER_KEY, metadata.tlsCipher, out)
-  writeMember(key.ROUTE_ID_KEY, metadata.routeId, out)
-  writeMember(key.UPSTREAM_ID_KEY, metadata.upstreamId, out)
-  writeMember(key.TIMESTAMP_KEY, timestampText(metadata.timestampMs), out)
-  if (metadata.traceparent !== undefined) writeMember(key.TRACEPARENT_KEY, metadata.traceparent, out)
-  writeMember(key.METHOD_KEY, event.method, out)
-  writeMember(key.URI_KEY, event.uri, out)
-  writeKey(key.HEADERS_KEY, out)
-  writeHeaders(event.headers, out)
+  const { correlationId, metadata, method, uri } = event
+  const headers = inRuns(event.headers)
+  const timestamp = timestampText(metadata.timestampMs)
+  const texts =
+    correlationId +
+    correlationId +
+    metadata.requestId +
+    metadata.clientIp +
+    (metadata.serverName ?? '') +
+    metadata.protocol +
+    (metadata.tlsVersion ?? '') +
+    (metadata.tlsCipher ?? '') +
+    (metadata.routeId ?? '') +
+    (metadata.upstreamId ?? '') +
+    timestamp +
+    (metadata.traceparent ?? '') +
+    method +
+    uri +
+    joinedTexts(headers)
+  let at = beginStaged(out, FIXED_BYTES + headers.length * BYTES_PER_FIELD, texts)
+  at = putStagedMember(out, at, START_OF_REQUEST, correlationId)
+  const start = metadata.traceparent === undefined ? METADATA : METADATA_WITH_TRACE
+  at = putStagedMember(out, at, start, correlationId)
+  at = putStagedMember(out, at, key.REQUEST_ID_KEY, metadata.requestId)
+  at = putStagedMember(out, at, key.CLIENT_IP_KEY, metadata.clientIp)
+  at = putRun(out.view, at, key.CLIENT_PORT_KEY)
+  at = putUnsigned(out.bytes, at, unsigned(metadata.clientPort))
+  at = putStagedMember(out, at, key.SERVER_NAME_KEY, metadata.serverName)
+  at = putStagedMember(out, at, key.PROTOCOL_KEY, metadata.protocol)
+  at = putStagedMember(out, at, key.TLS_VERSION_KEY, metadata.tlsVersion)
+  at = putStagedMember(out, at, key.TLS_CIPHER_KEY, metadata.tlsCipher)
+  at = putStagedMember(out, at, key.ROUTE_ID_KEY, metadata.routeId)
+  at = putStagedMember(out, at, key.UPSTREAM_ID_KEY, metadata.upstreamId)
+  at = putStagedMember(out, at, key.TIMESTAMP_KEY, timestamp)
+  if (metadata.traceparent !== undefined)
+    at = putStagedMember(out, at, key.TRACEPARENT_KEY, metadata.traceparent)
+  at = putStagedMember(out, at, key.METHOD_KEY, method)
+  at = putStagedMember(out, at, key.URI_KEY, uri)
+  at = putRun(out.view, at, key.HEADERS_KEY)
+  out.end = putHeaders(out, at, headers)
 }
 
 export function writeResponseHeadersMsgpack(event: ResponseHeadersEvent, out: ByteWriter): void {
-  writeMember(START_OF_RESPONSE, event.correlationId, out)
-  writeKey(key.STATUS_KEY, out)
-  writeNumber(unsigned(event.status), out)
-  writeKey(key.HEADERS_KEY, out)
-  writeHeaders(event.headers, out)
+  const headers = inRuns(event.headers)
+  const texts = event.correlationId + joinedTexts(headers)
+  let at = beginStaged(out, FIXED_BYTES + headers.length * BYTES_PER_FIELD, texts)
+  at = putStagedMember(out, at, START_OF_RESPONSE, event.correlationId)
+  at = putRun(out.view, at, key.STATUS_KEY)
+  at = putUnsigned(out.bytes, at, unsigned(event.status))
+  at = putRun(out.view, at, key.HEADERS_KEY)
+  out.end = putHeaders(out, at, headers)
+}
+
+/** `{name: [values]}` from a list in runs whose texts are staged. */
+function putHeaders(out: ByteWriter, start: number, headers: HeaderList): number {
+  let at = putLength(out.bytes, start, countRuns(headers), 0x80, 0xde)
+  for (let i = 0; i < headers.length; ) {
+    const end = endOfRun(headers, i)
+    at = putStaged(out, at, headers[i]!)
+    at = putLength(out.bytes, at, (end - i) >> 1, 0x90, 0xdc)
+    at = putStaged(out, at, headers[i + 1]!)
+    for (i += 2; i < end; i += 2) {
+      skipStaged(headers[i]!)
+      at = putStaged(out, at, headers[i + 1]!)
+    }
+  }
+  return at
 }
 
 /** The data as base64 text, which every peer takes, or as it is for those that said they read bin. */
 export function writeBodyChunkMsgpack(event: BodyChunkEvent, isRaw: boolean, out: ByteWriter): void {
-  writeMember(START_OF_CHUNK, event.correlationId, out)
-  writeKey(key.DATA_KEY, out)
+  let at = begin(out, FIXED_BYTES, event.correlationId.length)
+  at = putMember(out, at, START_OF_CHUNK, event.correlationId)
+  out.end = putRun(out.view, at, key.DATA_KEY)
   if (isRaw) writeBinary(event.data, out)
   else writeBase64Text(event.data, out)
-  writeKey(key.IS_LAST_KEY, out)
-  writeByte(event.isLast ? key.TRUE : key.FALSE, out)
-  writeKey(key.TOTAL_SIZE_KEY, out)
-  if (event.totalSize === undefined) writeByte(key.NIL, out)
-  else writeNumber(unsigned(event.totalSize), out)
-  writeKey(key.CHUNK_INDEX_KEY, out)
-  writeNumber(unsigned(event.chunkIndex), out)
-  writeKey(event.kind === 'request-body-chunk' ? key.BYTES_RECEIVED_KEY : key.BYTES_SENT_KEY, out)
-  writeNumber(unsigned(event.bytesTransferred), out)
+  at = begin(out, FIXED_BYTES, 0)
+  at = putRun(out.view, at, key.IS_LAST_KEY)
+  out.bytes[at++] = event.isLast ? key.TRUE : key.FALSE
+  at = putRun(out.view, at, key.TOTAL_SIZE_KEY)
+  if (event.totalSize === undefined) out.bytes[at++] = key.NIL
+  else at = putUnsigned(out.bytes, at, unsigned(event.totalSize))
+  at = putRun(out.view, at, key.CHUNK_INDEX_KEY)
+  at = putUnsigned(out.bytes, at, unsigned(event.chunkIndex))
+  at = putRun(out.view, at, event.kind === 'request-body-chunk' ? key.BYTES_RECEIVED_KEY : key.BYTES_SENT_KEY)
+  out.end = putUnsigned(out.bytes, at, unsigned(event.bytesTransferred))
 }
 
 function writeBase64Text(data: Uint8Array, out: ByteWriter): void {
   const length = base64Length(data.length)
-  out.reserve(5)
+  out.reserve(HEAD_BYTES)
   putTextHead(out.bytes, out.end, length)
   out.end += headBytes(length)
   writeBase64(data, out)
@@ -89,48 +146,4 @@ function writeBinary(data: Uint8Array, out: ByteWriter): void {
   out.bytes.writeUInt32BE(data.length, out.end + 1)
   out.end += 5
   out.append(data)
-}
-
-export function writeKey(constant: Uint8Array, out: ByteWriter): void {
-  out.reserve(constant.length)
-  out.end = putBytes(out.bytes, out.end, constant)
-}
-
-/** Appends `constant` and then the text, or nil. */
-export function writeMember(constant: Uint8Array, text: string | undefined, out: ByteWriter): void {
-  writeKey(constant, out)
-  if (text === undefined) writeByte(key.NIL, out)
-  else writeText(text, out)
-}
-
-export function writeByte(byte: number, out: ByteWriter): void {
-  out.reserve(1)
-  out.bytes[out.end++] = byte
-}
-
-/** `{name: [values]}`, names in the order of their first values. */
-function writeHeaders(headers: HeaderList, out: ByteWriter): void {
-  const { length } = headers
-  if (length > MAX_SCANNED_PAIRS * 2) {
-    writeMsgpack(headersToMap(headers), out)
-    return
-  }
-  let names = 0
-  for (let i = 0; i + 1 < length; i += 2) if (indexOfName(headers, headers[i]!, 0, i) < 0) names++
-  writeLength(names, 0x80, 0xde, out)
-  for (let i = 0; i + 1 < length; i += 2) {
-    const name = headers[i]!
-    if (names < length >> 1 && indexOfName(headers, name, 0, i) >= 0) continue
-    writeText(name, out)
-    if (names === length >> 1) {
-      writeByte(0x91, out)
-      writeText(headers[i + 1]!, out)
-    } else writeValues(headers, name, i, out)
-  }
-}
-
-function writeValues(headers: HeaderList, name: string, first: number, out: ByteWriter): void {
-  writeLength(countOfName(headers, name, first), 0x90, 0xdc, out)
-  const before = headers.length - 1
-  for (let i = first; i >= 0; i = indexOfName(headers, name, i + 2, before)) writeText(headers[i + 1]!, out)
 }

@@ -1,10 +1,14 @@
-/** Bytes of MessagePack strings in a row: the keys and names that frequent messages are made of. */
-export function packedTexts(...texts: readonly string[]): Uint8Array {
-  return Uint8Array.from(texts.flatMap((text) => [0xa0 | text.length, ...Buffer.from(text)]))
+import { Run } from '../runs.ts'
+
+/** MessagePack strings in a row: the keys and names that frequent messages are made of. */
+export function packedTexts(...texts: readonly string[]): Run {
+  return new Run(Uint8Array.from(texts.flatMap((text) => [0xa0 | text.length, ...Buffer.from(text)])))
 }
 
-export function joined(...parts: readonly (Uint8Array | number)[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => (typeof part === 'number' ? [part] : [...part])))
+export function joined(...parts: readonly (Run | number)[]): Run {
+  return new Run(
+    Uint8Array.from(parts.flatMap((part) => (typeof part === 'number' ? [part] : [...part.bytes]))),
+  )
 }
 
 export const NIL = 0xc0

@@ -1,4 +1,5 @@
 import type { BodyChunkEvent, RequestHeadersEvent } from '../../core/event.ts'
+import type { Run } from '../runs.ts'
 import { bodyBytes, ownBytes } from '../shape/body.ts'
 import { lowerCaseName } from '../shape/header-name.ts'
 import { timestampMs } from '../shape/timestamp.ts'
@@ -85,13 +86,13 @@ function value(): string {
   return ''
 }
 
-function required(constant: Uint8Array): string {
+function required(constant: Run): string {
   if (cursor.skip(constant)) return value()
   isOff = true
   return ''
 }
 
-function optional(constant: Uint8Array): string | undefined {
+function optional(constant: Run): string | undefined {
   if (!cursor.skip(constant)) {
     isOff = true
     return undefined

@@ -1,42 +1,54 @@
 import type { AgentReply, HeaderOp } from '../../core/reply.ts'
 import type { ByteWriter } from '../byte-writer.ts'
+import { putRun } from '../runs.ts'
 import { unsigned } from '../shape/fields.ts'
 import { writableStatus } from '../shape/plain-replies.ts'
-import { writeByte, writeKey, writeMember } from './msgpack-events.ts'
+import { charactersOf } from '../shape/plain-reply.ts'
 import * as key from './msgpack-keys.ts'
-import { writeLength, writeNumber } from './msgpack-write.ts'
+import { begin, HEAD_BYTES, putLength, putMember, putUnsigned } from './msgpack-put.ts'
+
+/** More than everything in a reply but its operations and texts takes. */
+const FIXED_BYTES = 512
+/** The same for one operation. */
+const BYTES_PER_OP = 32 + HEAD_BYTES
 
 /** Only for a plain reply. @throws WeirError INVALID_ARGUMENT for a status outside 100 to 599. */
 export function writeReplyMsgpack(reply: AgentReply, out: ByteWriter): void {
-  const { decision, processingTimeMs } = reply
-  writeKey(processingTimeMs === undefined ? key.REPLY_START_WITH_ID : key.REPLY_START_WITH_TIME, out)
+  const { correlationId, decision, processingTimeMs, requestHeaders, responseHeaders } = reply
+  const ops = requestHeaders.length + responseHeaders.length
+  let at = begin(out, FIXED_BYTES + ops * BYTES_PER_OP, charactersOf(reply))
+  const { view } = out
+  at = putRun(view, at, processingTimeMs === undefined ? key.REPLY_START_WITH_ID : key.REPLY_START_WITH_TIME)
   if (decision.kind === 'block') {
-    writeKey(key.BLOCK_START, out)
-    writeNumber(writableStatus(decision.status), out)
-    writeMember(key.BODY_KEY, decision.body, out)
-    writeKey(key.NO_HEADERS, out)
-  } else writeKey(key.ALLOW_NAME, out)
-  writeKey(key.REQUEST_OPS_KEY, out)
-  writeOps(reply.requestHeaders, out)
-  writeKey(key.RESPONSE_OPS_KEY, out)
-  writeOps(reply.responseHeaders, out)
-  writeMember(key.UP_TO_ID, reply.correlationId, out)
-  writeKey(key.NEEDS_MORE_KEY, out)
-  writeByte(reply.needsMore ? key.TRUE : key.FALSE, out)
-  writeKey(key.TO_THE_END, out)
-  writeMember(key.ID_KEY, reply.correlationId, out)
-  if (processingTimeMs === undefined) return
-  writeKey(key.PROCESSING_TIME_KEY, out)
-  writeNumber(unsigned(processingTimeMs), out)
+    at = putRun(view, at, key.BLOCK_START)
+    at = putUnsigned(out.bytes, at, writableStatus(decision.status))
+    at = putMember(out, at, key.BODY_KEY, decision.body)
+    at = putRun(view, at, key.NO_HEADERS)
+  } else at = putRun(view, at, key.ALLOW_NAME)
+  at = putRun(view, at, key.REQUEST_OPS_KEY)
+  at = putOps(out, at, requestHeaders)
+  at = putRun(view, at, key.RESPONSE_OPS_KEY)
+  at = putOps(out, at, responseHeaders)
+  at = putMember(out, at, key.UP_TO_ID, correlationId)
+  at = putRun(view, at, key.NEEDS_MORE_KEY)
+  out.bytes[at++] = reply.needsMore ? key.TRUE : key.FALSE
+  at = putRun(view, at, key.TO_THE_END)
+  at = putMember(out, at, key.ID_KEY, correlationId)
+  if (processingTimeMs !== undefined) {
+    at = putRun(view, at, key.PROCESSING_TIME_KEY)
+    at = putUnsigned(out.bytes, at, unsigned(processingTimeMs))
+  }
+  out.end = at
 }
 
-function writeOps(ops: readonly HeaderOp[], out: ByteWriter): void {
-  writeLength(ops.length, 0x90, 0xdc, out)
+function putOps(out: ByteWriter, start: number, ops: readonly HeaderOp[]): number {
+  let at = putLength(out.bytes, start, ops.length, 0x90, 0xdc)
   for (const op of ops) {
-    if (op.op === 'remove') writeMember(key.REMOVE_START, op.name, out)
+    if (op.op === 'remove') at = putMember(out, at, key.REMOVE_START, op.name)
     else {
-      writeMember(op.op === 'set' ? key.SET_START : key.ADD_START, op.name, out)
-      writeMember(key.VALUE_KEY, op.value, out)
+      at = putMember(out, at, op.op === 'set' ? key.SET_START : key.ADD_START, op.name)
+      at = putMember(out, at, key.VALUE_KEY, op.value)
     }
   }
+  return at
 }
