@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
-import {
-  type ClientHttp2Session,
-  connect,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { plainAllow, reply } from '../../src/core/reply.ts'
 import { listenGrpc } from '../../src/transport/grpc/grpc-listener.ts'
 import type { GrpcListenerOptions } from '../../src/transport/grpc/grpc-options.ts'
 import { endWithMessage } from '../../src/transport/grpc/respond.ts'
+import type { ServerCall } from '../../src/transport/grpc/server-call.ts'
 import { ByteWriter } from '../../src/wire/byte-writer.ts'
 import type { ProxyCodec } from '../../src/wire/codec.ts'
 import { grpcProxyCodec } from '../../src/wire/grpc/proxy-codec.ts'
@@ -287,7 +283,13 @@ test('other services share the port', async (t) => {
   const services = new Map([
     [
       '/other.Service/Echo',
-      (stream: ServerHttp2Stream) => stream.once('data', (chunk: Buffer) => endWithMessage(stream, chunk)),
+      (call: ServerCall) =>
+        call.start({
+          onData: (chunk) => endWithMessage(call, chunk),
+          onEnd() {},
+          onRetiring() {},
+          onClosed() {},
+        }),
     ],
   ])
   const session = await served(t, new ScriptedAgent(), { services })

@@ -44,7 +44,7 @@ const header = (name: string, value: string): string =>
 /** What a server must not send once the call is open, and the HTTP/2 code that it is told. */
 const VIOLATIONS: readonly [title: string, bytes: Buffer, code: number][] = [
   ['bytes of no sense', Buffer.from('what is this? nothing that anybody understands'), 6],
-  ['a frame over the agreed size', h2(0, 0, 1, Buffer.alloc(256 * 1024 + 1)), 6],
+  ['a frame over the agreed size', h2(0, 0, 1, Buffer.alloc(256 * 1024 + 1)).subarray(0, 9), 6],
   ['data of a stream that was never opened', h2(0, 0, 3, 'aa'), 1],
   ['data of no stream', h2(0, 0, 0, 'aa'), 1],
   ['a push', h2(5, 4, 1, '00000002' + '88'), 1],
@@ -54,7 +54,7 @@ const VIOLATIONS: readonly [title: string, bytes: Buffer, code: number][] = [
   ['settings of a window that is too large', h2(4, 0, 0, '000480000000'), 3],
   ['settings of frames that are too small', h2(4, 0, 0, '000500000001'), 1],
   ['settings of a server that wants pushes', h2(4, 0, 0, '000200000001'), 1],
-  ['settings by the thousand in one frame', h2(4, 0, 0, Buffer.alloc(6 * 10_000)), 11],
+  ['settings by the thousand in one frame', h2(4, 0, 0, Buffer.alloc(6 * 10_000)).subarray(0, 9), 11],
   ['a ping of a wrong length', h2(6, 0, 0, '00'), 6],
   ['a ping on a stream', h2(6, 0, 1, '0000000000000000'), 1],
   ['a window update by nothing', h2(8, 0, 1, '00000000'), 1],
@@ -77,7 +77,7 @@ const VIOLATIONS: readonly [title: string, bytes: Buffer, code: number][] = [
   ],
   [
     'a header block without an end',
-    Buffer.concat([h2(1, 0, 1), ...Array(5).fill(h2(9, 0, 1, Buffer.alloc(16_384)))]),
+    Buffer.concat([h2(1, 0, 1), ...Array(4).fill(h2(9, 0, 1, Buffer.alloc(16_384))), h2(9, 0, 1, '00')]),
     11,
   ],
   [

@@ -1,5 +1,4 @@
 import { LASTING_BYTES } from '../../wire/splitter.ts'
-import type { ChannelListener } from './byte-channel.ts'
 
 /** A read that fills this means that more is waiting. Too small for a frame whose bytes may be kept. */
 const SHARED_BYTES = LASTING_BYTES - 1
@@ -12,6 +11,15 @@ const CALM_READS = 8
 
 /** For all connections with little to read: its bytes are used up before the next read. */
 const shared = Buffer.allocUnsafeSlow(SHARED_BYTES)
+
+/** Who gets what is read, and knows what of it is still in use. As of `ChannelListener`. */
+export interface ReadListener {
+  onData(chunk: Buffer): void
+  /** Undefined: anything that was delivered may be in use, now and later. */
+  keptCount?(): number | undefined
+  heldBytes?(): number
+  moveHeld?(to: Buffer): number
+}
 
 /**
  * Where one connection's bytes are read into, in place of a buffer per read. Little goes to a buffer that all
@@ -27,7 +35,7 @@ export class ReadBuffers {
   /** Somebody has views on the slab. */
   #isKept = false
 
-  /** `isReused`: nobody keeps views beyond `onData`, unless `ChannelListener.keptCount` says so. */
+  /** `isReused`: nobody keeps views beyond `onData`, unless `ReadListener.keptCount` says so. */
   constructor(isReused: boolean) {
     this.#isReused = isReused
   }
@@ -36,7 +44,7 @@ export class ReadBuffers {
   readonly next = (): Buffer => (this.#slab === null ? shared : this.#slab.subarray(this.#at))
 
   /** Hands on what was just read. */
-  deliver(count: number, listener: ChannelListener): void {
+  deliver(count: number, listener: ReadListener): void {
     const slab = this.#slab
     if (slab === null) {
       listener.onData(shared.subarray(0, count))
@@ -53,7 +61,7 @@ export class ReadBuffers {
     else this.#makeRoom(slab, listener)
   }
 
-  #makeRoom(slab: Buffer, listener: ChannelListener): void {
+  #makeRoom(slab: Buffer, listener: ReadListener): void {
     const isLow = slab.length - this.#at < LEAST_BYTES
     if (this.#isKept) {
       if (isLow) this.#begin()

@@ -1,4 +1,3 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { FrameLimits } from '../../wire/codec.ts'
 import { grpcAgentCodec } from '../../wire/grpc/agent-codec.ts'
@@ -8,9 +7,8 @@ import type { AgentLinks } from '../agent-end/agent-links.ts'
 import { MAX_MESSAGE_BYTES } from '../channel/byte-channel.ts'
 import type { AgentEndOptions } from '../proxy-link.ts'
 import type { GrpcHandler, GrpcRoutes } from './grpc-routes.ts'
-import { GRPC_STATUS, statusTrailers } from './grpc-status.ts'
-import { Http2ServerChannel } from './http2-server-channel.ts'
 import { respond } from './respond.ts'
+import type { ServerCall } from './server-call.ts'
 import { serveUnaryEvent } from './unary-event.ts'
 
 export const GRPC_TRAITS: Omit<LinkTraits, 'maxMessageBytes'> = {
@@ -35,17 +33,14 @@ export function agentServiceRoutes(
   return new Map<string, GrpcHandler>([
     [
       PROCESS_STREAM_PATH,
-      (stream, headers, peer) => {
-        respond(stream)
-        const traits = { ...GRPC_TRAITS, maxMessageBytes, metadata: metadataOf(headers) }
-        links.add(new AgentLink(new Http2ServerChannel(stream, peer), codec, traits, agent, clock))
+      (call) => {
+        respond(call)
+        const traits = { ...GRPC_TRAITS, maxMessageBytes, metadata: metadataOf(call.headers) }
+        links.add(new AgentLink(call, codec, traits, agent, clock))
       },
     ],
-    [
-      PROCESS_EVENT_PATH,
-      (stream, headers, peer) => serveUnaryEvent(stream, codec, agent, peer, metadataOf(headers)),
-    ],
-    [CONTROL_STREAM_PATH, (stream) => acceptControlStream(stream)],
+    [PROCESS_EVENT_PATH, (call) => serveUnaryEvent(call, codec, agent, metadataOf(call.headers))],
+    [CONTROL_STREAM_PATH, acceptControlStream],
   ])
 }
 
@@ -61,10 +56,7 @@ export function metadataOf(headers: Readonly<Record<string, unknown>>): Readonly
  * The service has the caller of ControlStream report as if it were the agent, which no proxy does. It is kept
  * open for callers that expect it; what they say is read and dropped.
  */
-function acceptControlStream(stream: ServerHttp2Stream): void {
-  respond(stream)
-  stream.once('wantTrailers', () => stream.sendTrailers(statusTrailers(GRPC_STATUS.ok, '')))
-  stream.on('error', () => {})
-  stream.once('end', () => stream.end())
-  stream.resume()
+function acceptControlStream(call: ServerCall): void {
+  respond(call)
+  call.start({ onData() {}, onEnd: () => call.end(), onRetiring() {}, onClosed() {} })
 }

@@ -113,7 +113,7 @@ export class ClientCall implements ByteChannel, StreamOwner {
     this.#inlet.take(length)
   }
 
-  onData(_stream: number, data: Buffer): void {
+  onStreamData(_stream: number, data: Buffer): void {
     if (this.#inlet.passes(data)) this.#listener?.onData(data)
   }
 

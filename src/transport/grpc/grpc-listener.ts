@@ -44,6 +44,7 @@ export async function listenGrpc(
       clock,
       onDropped: options.onDropped,
     },
+    reusesMemory: agent.reusesBodyMemory === true,
     closeCalls: () => links.closeAll(),
   })
 }

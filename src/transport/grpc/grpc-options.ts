@@ -41,13 +41,3 @@ export interface GrpcListenerOptions {
   readonly services?: GrpcRoutes | undefined
   readonly clock?: Clock
 }
-
-/** Bytes of one stream that may be on their way unread; the default of 64 KiB stalls large bodies. */
-export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
-/** The same for all streams of one session. */
-export const SESSION_WINDOW_BYTES = 16 * 1024 * 1024
-/**
- * HTTP/2 frames we accept, bytes. Peers that honour it send a body piece (64 KiB) in one frame instead of five:
- * half as much again of body throughput, and nothing changes for small messages.
- */
-export const FRAME_BYTES = 256 * 1024

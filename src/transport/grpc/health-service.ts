@@ -1,7 +1,7 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import { AGENT_SERVICE_NAME } from '../../wire/grpc/service.ts'
 import { GRPC_STATUS } from './grpc-status.ts'
 import { endWithMessage, endWithStatus } from './respond.ts'
+import type { ServerCall } from './server-call.ts'
 
 export const HEALTH_CHECK_PATH = '/grpc.health.v1.Health/Check'
 
@@ -11,21 +11,24 @@ const SERVING = Buffer.from('00000000020801', 'hex')
 const MAX_REQUEST_BYTES = 1024
 
 /** Answers grpc.health.v1.Health/Check for the server as a whole and for the agent service. */
-export function serveHealthCheck(stream: ServerHttp2Stream): void {
+export function serveHealthCheck(call: ServerCall): void {
   const chunks: Buffer[] = []
   let size = 0
-  stream.on('error', () => {})
-  stream.on('data', (chunk: Buffer) => {
-    size += chunk.length
-    if (size <= MAX_REQUEST_BYTES) chunks.push(chunk)
-  })
-  stream.once('end', () => {
-    if (stream.destroyed) return
-    const service = size > MAX_REQUEST_BYTES ? undefined : serviceNameIn(Buffer.concat(chunks))
-    if (service === undefined) endWithStatus(stream, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
-    else if (service !== '' && service !== AGENT_SERVICE_NAME)
-      endWithStatus(stream, GRPC_STATUS.notFound, `unknown service ${service}`)
-    else endWithMessage(stream, SERVING)
+  call.start({
+    onData(chunk) {
+      size += chunk.length
+      /* A copy: what it was read into is used again. */
+      if (size <= MAX_REQUEST_BYTES) chunks.push(Buffer.from(chunk))
+    },
+    onEnd() {
+      const service = size > MAX_REQUEST_BYTES ? undefined : serviceNameIn(Buffer.concat(chunks))
+      if (service === undefined) endWithStatus(call, GRPC_STATUS.invalidArgument, 'not a HealthCheckRequest')
+      else if (service !== '' && service !== AGENT_SERVICE_NAME)
+        endWithStatus(call, GRPC_STATUS.notFound, `unknown service ${service}`)
+      else endWithMessage(call, SERVING)
+    },
+    onRetiring() {},
+    onClosed() {},
   })
 }
 

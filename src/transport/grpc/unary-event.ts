@@ -1,4 +1,3 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import { failureCodeOf, failureText, retryAfterOf } from '../../core/agent-failure.ts'
 import type {
   CancelReason,
@@ -12,9 +11,11 @@ import { WeirError } from '../../core/errors.ts'
 import type { AgentEvent } from '../../core/event.ts'
 import type { AgentReply } from '../../core/reply.ts'
 import { ByteWriter } from '../../wire/byte-writer.ts'
-import type { AgentCodec, HandshakeRequest, ProxyMessageSink } from '../../wire/codec.ts'
+import type { AgentCodec, HandshakeRequest, MessageReader, ProxyMessageSink } from '../../wire/codec.ts'
+import type { ChannelListener } from '../channel/byte-channel.ts'
 import type { AgentEndOptions, ProxyLink } from '../proxy-link.ts'
 import { endWithMessage, endWithStatus } from './respond.ts'
+import type { ServerCall } from './server-call.ts'
 
 let lastId = 0
 
@@ -23,16 +24,15 @@ let lastId = 0
  * answered, anything else is INVALID_ARGUMENT.
  */
 export function serveUnaryEvent(
-  stream: ServerHttp2Stream,
+  call: ServerCall,
   codec: AgentCodec,
   agent: AgentEndOptions,
-  peer: string,
   metadata: Readonly<Record<string, string>>,
 ): void {
-  new UnaryEvent(stream, codec, agent, peer, metadata).start()
+  call.start(new UnaryEvent(call, codec, agent, metadata))
 }
 
-class UnaryEvent implements ProxyLink, ProxyMessageSink {
+class UnaryEvent implements ProxyLink, ProxyMessageSink, ChannelListener {
   /** Below zero, so that it never equals the id of a stream's link. */
   readonly id = --lastId
   readonly transport = 'grpc'
@@ -40,43 +40,41 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
   readonly metadata: Readonly<Record<string, string>>
   readonly proxyId = ''
   readonly proxyVersion = ''
-  readonly #stream: ServerHttp2Stream
+  readonly #call: ServerCall
   readonly #codec: AgentCodec
+  readonly #reader: MessageReader
   readonly #agent: AgentEndOptions
   /** The event that the handler works on. */
   #event: AgentEvent | undefined
   #isAnswered = false
 
   constructor(
-    stream: ServerHttp2Stream,
+    call: ServerCall,
     codec: AgentCodec,
     agent: AgentEndOptions,
-    peer: string,
     metadata: Readonly<Record<string, string>>,
   ) {
     this.metadata = metadata
-    this.#stream = stream
+    this.#call = call
     this.#codec = codec
+    this.#reader = codec.reader(this)
     this.#agent = agent
-    this.peer = peer
+    this.peer = call.peer
   }
 
-  start(): void {
-    const stream = this.#stream
-    const reader = this.#codec.reader(this)
-    stream.on('data', (chunk: Buffer) => {
-      try {
-        if (!this.#isAnswered) reader.push(chunk)
-      } catch (thrown) {
-        this.#fail(WeirError.from(thrown, 'PROTOCOL_ERROR'))
-      }
-    })
-    stream.once('end', () => {
-      if (this.#event === undefined) this.#invalid('the call carried no message')
-    })
-    stream.on('error', () => {})
-    stream.once('close', () => this.#onClosed())
+  onData(chunk: Buffer): void {
+    try {
+      if (!this.#isAnswered) this.#reader.push(chunk)
+    } catch (thrown) {
+      this.#fail(WeirError.from(thrown, 'PROTOCOL_ERROR'))
+    }
   }
+
+  onEnd(): void {
+    if (this.#event === undefined) this.#invalid('the call carried no message')
+  }
+
+  onRetiring(): void {}
 
   get isClosed(): boolean {
     return this.#isAnswered
@@ -149,7 +147,7 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
     const out = new ByteWriter()
     encode(out)
     this.#isAnswered = true
-    endWithMessage(this.#stream, out.bytes.subarray(0, out.end))
+    endWithMessage(this.#call, out.bytes.subarray(0, out.end))
   }
 
   #invalid(message: string): void {
@@ -159,10 +157,10 @@ class UnaryEvent implements ProxyLink, ProxyMessageSink {
   #fail(error: WeirError): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
-    endWithStatus(this.#stream, error.grpcStatus, error.message, error.retryAfterMs)
+    endWithStatus(this.#call, error.grpcStatus, error.message, error.retryAfterMs)
   }
 
-  #onClosed(): void {
+  onClosed(): void {
     const wasAnswered = this.#isAnswered
     this.#isAnswered = true
     if (this.#event === undefined) return

@@ -19,7 +19,7 @@ export interface StreamOwner {
   /** A DATA frame of `length` bytes, padding included, begins. */
   onDataBegin(stream: number, length: number): void
   /** Some of its data; valid only during the call when the connection reads into buffers of its own. */
-  onData(stream: number, data: Buffer): void
+  onStreamData(stream: number, data: Buffer): void
   onDataEnd(stream: number, isLast: boolean): void
   /** A header block is whole. */
   onHeaders(stream: number, fields: readonly Field[], isLast: boolean): void
@@ -77,6 +77,8 @@ export class Http2Connection implements FrameSink, Outlet {
     socket.on('error', (error) => {
       this.#failure ??= lost(this.peer, error.message, error)
     })
+    /* Whoever ends his direction of a connection has no call any more. */
+    socket.on('end', () => socket.end())
     socket.on('close', () => {
       this.#isOver = true
       this.#reader.stop()
@@ -118,6 +120,11 @@ export class Http2Connection implements FrameSink, Outlet {
     this.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)))
   }
 
+  /** Announces that streams above `lastStream` will not be taken, and goes on. */
+  retire(lastStream: number): void {
+    this.send(goawayFrame(H2_ERROR.none, lastStream))
+  }
+
   /** Ends in good order: nothing is heard any more, and what was written still leaves. */
   end(lastStream = 0): void {
     if (this.#isOver) return
@@ -153,7 +160,7 @@ export class Http2Connection implements FrameSink, Outlet {
   }
 
   onData(data: Buffer, stream: number): void {
-    this.#owner.onData(stream, data)
+    this.#owner.onStreamData(stream, data)
   }
 
   onDataEnd(stream: number, flags: number): void {
