@@ -67,8 +67,10 @@ routes: [{ match: { path: /* }, upstream: "${origin}", agents: [guard] }]
       assert.equal(await daemon.process.ended(), 0)
       const all = await load.stop()
       for (const { n, status, failure, headers, text } of all) {
-        if (failure !== undefined)
-          assert.ok(!arrived.has(n), `${failure}, though the upstream had request ${n}`)
+        /* A request that comes while its connection is about to end is refused, if it is read at all. */
+        const refused = status === 503 && text?.includes('DRAINING') === true ? text : failure
+        if (refused !== undefined)
+          assert.ok(!arrived.has(n), `${refused}, though the upstream had request ${n}`)
         else assert.deepEqual([status, text], [200, 'first'])
         if (failure === undefined) assert.ok(headers['x-weir-correlation-id'])
       }
