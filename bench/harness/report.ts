@@ -15,7 +15,8 @@ function figure(line: Row): string {
   const detail = Object.entries(line.detail ?? {})
     .map(([name, value]) => `${name} ${typeof value === 'number' ? compact(value) : value}`)
     .join(', ')
-  return `${line.ratio.toFixed(2).padStart(6)}  goal ${goal.padEnd(8)} ${line.ok ? 'met   ' : 'MISSED'}  ${detail}`
+  const judged = line.goal === 0 ? 'no goal'.padEnd(20) : `goal ${goal.padEnd(8)} ${line.ok ? 'met   ' : 'MISSED'}`
+  return `${line.ratio.toFixed(2).padStart(6)}  ${judged}  ${detail}`
 }
 
 function compact(value: number): string {

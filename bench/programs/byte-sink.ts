@@ -1,14 +1,15 @@
 import { rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 /*
  * The far side of a bare socket: looks at the bytes as the SDK agent of `agent.ts` does, and answers one byte per
- * body. `byte-sink PATH`; the first four bytes of a connection say how long its bodies are.
+ * body. `byte-sink PATH` listens there and on a TCP port, which it says; the first four bytes of a connection say how
+ * long its bodies are.
  */
 const path = process.argv[2]!
 rmSync(path, { force: true })
 let sum = 0
-createServer((socket) => {
+function serve(socket: Socket): void {
   let size = 0
   let left = 0
   socket.on('data', (chunk: Buffer) => {
@@ -28,5 +29,15 @@ createServer((socket) => {
     left -= rest
   })
   socket.on('error', () => socket.destroy())
-}).listen(path, () => console.log(`ready ${sum}`))
-process.stdin.on('close', () => process.exit(0)).resume()
+}
+
+const tcp = createServer(serve)
+createServer(serve).listen(path, () => {
+  tcp.listen(0, '127.0.0.1', () => console.log(`ready ${(tcp.address() as AddressInfo).port}`))
+})
+process.stdin
+  .on('close', () => {
+    console.log(`sum ${sum}`)
+    process.exit(0)
+  })
+  .resume()
