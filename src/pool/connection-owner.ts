@@ -108,6 +108,11 @@ export class ConnectionOwner {
     this.reports.health(live, report)
   }
 
+  /** Its peer announced its end: a successor is due. */
+  onRetiring(): void {
+    this.#host.onUrgent()
+  }
+
   /** A flow signal of the agent changed something. */
   onFlowChanged(change: FlowChange): void {
     this.#counters.countFlow(change)

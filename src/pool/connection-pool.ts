@@ -10,6 +10,7 @@ import { AgentWishes } from './agent-wishes.ts'
 import type { BreakerGate } from './breaker-gate.ts'
 import { type ConfigPush, ConfigPusher } from './config-push.ts'
 import { ConnectionOwner, type OwnerHost } from './connection-owner.ts'
+import { isDueToRetire } from './departure.ts'
 import { type Heritage, heritageOf } from './heritage.ts'
 import { Keeper } from './keeper.ts'
 import type { LeaseHints, LeaseWaiter, Refusal } from './lease.ts'
@@ -250,9 +251,9 @@ export class ConnectionPool implements ManagedPool {
       nextAt = Math.min(nextAt, live.visit(now))
       if (isOpen) live.knock(now)
       if (live.stage === 'retiring') retiring++
-      else if (due === undefined && live.origin.slot !== undefined && live.isDueToRetire(now)) due = live
+      else if (due === undefined && live.origin.slot !== undefined && isDueToRetire(live, now)) due = live
     }
-    if (due !== undefined && retiring === 0) this.#keeper?.replace(due.origin.slot!)
+    if (due !== undefined && (retiring === 0 || due.isEnding)) this.#keeper?.replace(due.origin.slot!)
     this.metrics.expire(now)
     if (this.sessions?.visit(now) === true || due !== undefined) nextAt = now
     this.#visitAt = nextAt

@@ -16,18 +16,14 @@ import { slowStartWeight } from '../policy/slow-start.ts'
 import type { Connection, ConnectionObserver } from '../transport/connection.ts'
 import { MAX_REPLY_MS } from './burst.ts'
 import type { ConnectionOwner } from './connection-owner.ts'
+import { retirementAt } from './departure.ts'
 import { Farewell, type Leaving } from './farewell.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { LeaseHints, LeaseOutcome } from './lease.ts'
 import type { Origin } from './origin.ts'
 import type { PooledConnection } from './pooled-connection.ts'
+import type { Stage } from './stage.ts'
 import { WaiterList } from './waiter-list.ts'
-
-/**
- * `configuring`: has not acknowledged its configuration and carries nothing yet. `ready`: may be picked. `retiring`:
- * serves only requests that already have events on it. `gone`: carries nothing.
- */
-export type Stage = 'configuring' | 'ready' | 'retiring' | 'gone'
 
 const CLOSED = new WeirError('CONNECTION_LOST', 'closed by the pool', { sent: false })
 
@@ -36,9 +32,6 @@ const NEGLIGIBLE_MS = 0.001
 
 /** Latency of the connections that have not answered yet. Nobody may observe anything with it. */
 const UNMEASURED = new PeakEwma()
-
-/** A connection to a draining agent is not replaced earlier: its successor may lead to the same process. */
-const MIN_STAY_MS = 5000
 
 /** One connection with every fact that decides whether it may be picked. The only writer of those facts. */
 export class LiveConnection implements PooledConnection, Candidate, ConnectionObserver, Leaving {
@@ -67,6 +60,8 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
   lastReplyMs = Number.POSITIVE_INFINITY
   /** Replaced at the next opportunity, whatever its age: it lacks the newest configuration. */
   isOutdated = false
+  /** Its peer announced that it will end it. */
+  isEnding = false
   /** Clock milliseconds, whole ones, since which something is in flight without a break. */
   #busySince = 0
   readonly #owner: ConnectionOwner
@@ -268,17 +263,10 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
     return this.#gate?.bytesInFlight ?? 0
   }
 
-  /** Age, use, an outdated configuration or the agent's own drain say that it should be replaced. */
-  isDueToRetire(now: number): boolean {
-    const { retireAt, maxUses } = this.origin.terms
-    if (this.isOutdated || now >= retireAt || this.uses >= maxUses) return true
-    return now - this.openedAt >= MIN_STAY_MS && this.health.state(now) === 'draining'
-  }
-
   /** Heartbeat and progress watchdog. Returns the instant of the next look, clock milliseconds. */
   visit(now: number): number {
     const beatAt = this.#beat(now)
-    if (this.inFlight === 0) return Math.min(beatAt, this.origin.terms.retireAt)
+    if (this.inFlight === 0) return Math.min(beatAt, retirementAt(this, now))
     this.health.progressed(this.oldestUnansweredMs(now), now)
     this.#noteEjection()
     return now
@@ -361,6 +349,11 @@ export class LiveConnection implements PooledConnection, Candidate, ConnectionOb
 
   onWritable(): void {
     if (this.#owner.waiting !== 0) this.#owner.onRoom(this)
+  }
+
+  onRetiring(): void {
+    this.isEnding = true
+    this.#owner.onRetiring()
   }
 
   onHealth(report: HealthReport): void {

@@ -2,8 +2,9 @@ import type { AgentLimits, HealthReport } from '../core/agent-messages.ts'
 import type { BreakerState } from '../policy/breaker/breaker.ts'
 import type { ConnectionHealth } from '../policy/health/health.ts'
 import type { TransportName } from '../transport/connection.ts'
-import type { LiveConnection, Stage } from './live-connection.ts'
+import type { LiveConnection } from './live-connection.ts'
 import type { CounterSnapshot } from './pool-counters.ts'
+import type { Stage } from './stage.ts'
 
 export interface ConnectionSnapshot {
   readonly id: number

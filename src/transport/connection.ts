@@ -31,6 +31,8 @@ export interface PendingReply {
 export interface ConnectionObserver {
   /** Once, when the connection can carry nothing more; every pending was already told. */
   onClosed(reason: WeirError): void
+  /** The peer will end the connection before long; until then it carries events as before. */
+  onRetiring(): void
   onHealth(report: HealthReport): void
   onFlow(signal: FlowSignal): void
   onMetrics(report: MetricsReport): void

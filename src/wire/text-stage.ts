@@ -1,3 +1,4 @@
+import { WeirError } from '../core/errors.ts'
 import { jsonMarks, MARK_BITS } from './json-marks.ts'
 import { copyRun, RUN_SLACK } from './runs.ts'
 
@@ -38,6 +39,16 @@ export function putNextText(to: DataView, at: number, length: number): number {
 
 export function skipNextText(length: number): void {
   next += length
+}
+
+/**
+ * Called when the message is written. A slip between the texts that were staged and those that were put would move each
+ * into its neighbour's place, in a message that looks well.
+ * @throws WeirError INTERNAL unless all staged texts were put, and nothing beyond them
+ */
+export function checkStageSpent(): void {
+  if (next !== end)
+    throw new WeirError('INTERNAL', `${end} characters of texts were staged and ${next} put`, { sent: false })
 }
 
 /** Whether all texts stand in JSON as they are. */

@@ -92,6 +92,42 @@ test('a pool that is made smaller retires its surplus, and one made larger dials
   assert.equal(fixture.dialer.alive.length, 1)
 })
 
+test('connections whose server announces its end carry events until their successors are there, and those are made at once', async () => {
+  const fixture = await startedPool({ connections: 4, retireLingerMs: 60_000 })
+  const { pool, dialer, clock } = fixture
+  const old = dialer.alive
+  await seconds(fixture, 6)
+  for (const connection of old) connection.observer.onRetiring()
+  assert.ok(pool.visitAt <= clock.now(), 'a visit is due')
+  for (let n = 0; n < 4; n++) {
+    assert.notEqual(typeof pool.lease(hints()), 'string')
+    pool.visit(clock.now())
+    await fixture.pass(0)
+  }
+  const ready = pool.snapshot().connections.filter(({ stage }) => stage === 'ready')
+  assert.deepEqual(
+    ready.map(({ id }) => id).sort(),
+    dialer.connections
+      .slice(4)
+      .map(({ id }) => id)
+      .sort(),
+  )
+})
+
+test('a young connection whose server announces its end stays for five seconds, and the pool looks in then', async () => {
+  const fixture = await startedPool({ connections: 1, heartbeatMs: 60_000 })
+  const { pool, dialer, clock } = fixture
+  const [first] = dialer.alive
+  const dueAt = clock.now() + 5000
+  first!.observer.onRetiring()
+  pool.visit(clock.now())
+  assert.ok(pool.visitAt <= dueAt && pool.visitAt > clock.now(), `looks in ${pool.visitAt - clock.now()} ms`)
+  assert.equal(dialer.connections.length, 1)
+  assert.notEqual(typeof pool.lease(hints()), 'string')
+  await seconds(fixture, 6)
+  assert.equal(dialer.connections.length, 2)
+})
+
 test('connections to an agent that says it is draining are replaced, without a storm of dials', async () => {
   const fixture = await startedPool({ connections: 2, retireLingerMs: 0 })
   const old = [...fixture.dialer.alive]

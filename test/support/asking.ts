@@ -37,6 +37,7 @@ export function watch(connection: Connection): [kind: string, message: unknown][
       void told.push([kind, message])
   const observer: ConnectionObserver = {
     onClosed: (reason: WeirError) => void told.push(['closed', reason]),
+    onRetiring: note('retiring'),
     onHealth: note('health'),
     onFlow: note('flow'),
     onMetrics: note('metrics'),

@@ -144,3 +144,10 @@ test('events grow the buffer that they are written into', () => {
     }
   }
 })
+
+test('an event with a text that is none is refused, as its other texts would move into the wrong places', () => {
+  const sample = fc.sample(request(), { numRuns: 1, seed: 1 })[0]!
+  const metadata = { ...sample.metadata, protocol: undefined as unknown as string }
+  for (const pair of [JSON_PAIR, MSGPACK_PAIR])
+    assert.throws(() => payload(pair, { ...sample, metadata }), { code: 'INTERNAL', sent: false })
+})

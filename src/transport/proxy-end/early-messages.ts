@@ -27,6 +27,10 @@ export class EarlyMessages implements ConnectionObserver {
     this.#keep((observer) => observer.onClosed(reason))
   }
 
+  onRetiring(): void {
+    this.#keep((observer) => observer.onRetiring())
+  }
+
   onHealth(report: HealthReport): void {
     this.#keep((observer) => observer.onHealth(report))
   }

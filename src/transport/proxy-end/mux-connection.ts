@@ -279,10 +279,7 @@ export class MuxConnection implements Connection, AgentMessageSink, ChannelListe
   }
 
   onRetiring(): void {
-    if (this.#greeting !== undefined) return
-    const agentId = this.#capabilities?.agentId ?? ''
-    const message = 'the server of the agent announced its end'
-    this.onHealth({ agentId, state: 'draining', message, timestampMs: this.#clock.wallMs() })
+    if (this.#isOpen()) this.#observer.onRetiring()
   }
 
   onDrained(): void {

@@ -6,7 +6,7 @@ import { unsigned } from '../shape/fields.ts'
 import { inRuns, joinedTexts } from '../shape/header-runs.ts'
 import { timestampText } from '../shape/timestamp.ts'
 import { BYTES_PER_FIELD, putHeaders } from './json-headers.ts'
-import { begin, beginStaged, keyOf, putDecimal, putMember, putStagedMember } from './json-write.ts'
+import { begin, beginStaged, endStaged, keyOf, putDecimal, putMember, putStagedMember } from './json-write.ts'
 
 /*
  * The frequent events, written straight into the connection's buffer. Keys stand in alphabetical order, as the
@@ -82,7 +82,7 @@ export function writeRequestHeadersJson(event: RequestHeadersEvent, out: ByteWri
   at = putStagedMember(out, at, METHOD, method)
   at = putStagedMember(out, at, URI, uri)
   out.bytes[at] = CLOSE_BRACE
-  out.end = at + 1
+  endStaged(out, at + 1)
 }
 
 export function writeResponseHeadersJson(event: ResponseHeadersEvent, out: ByteWriter): void {
@@ -95,7 +95,7 @@ export function writeResponseHeadersJson(event: ResponseHeadersEvent, out: ByteW
   at = putRun(out.view, at, STATUS)
   at = putDecimal(out.bytes, at, unsigned(event.status))
   out.bytes[at] = CLOSE_BRACE
-  out.end = at + 1
+  endStaged(out, at + 1)
 }
 
 /** Base64 goes from the body's bytes into the buffer without a string of it in between being kept. */

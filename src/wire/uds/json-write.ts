@@ -1,7 +1,14 @@
 import type { ByteWriter } from '../byte-writer.ts'
 import { SHORT_TEXT } from '../native-text.ts'
 import { putRun, RUN_SLACK, type Run, runOf } from '../runs.ts'
-import { isNextTextJson, isStageJson, putNextText, skipNextText, stageTexts } from '../text-stage.ts'
+import {
+  checkStageSpent,
+  isNextTextJson,
+  isStageJson,
+  putNextText,
+  skipNextText,
+  stageTexts,
+} from '../text-stage.ts'
 import { jsonText } from './json-text.ts'
 
 /*
@@ -40,7 +47,13 @@ export function beginStaged(out: ByteWriter, fixedBytes: number, texts: string):
   return out.end
 }
 
-/** The same for a message whose only text, of so many characters, is not worth staging. */
+/** Ends at `at` what {@link beginStaged} began. @throws WeirError INTERNAL when its texts were not those that were put. */
+export function endStaged(out: ByteWriter, at: number): void {
+  if (isStaged) checkStageSpent()
+  out.end = at
+}
+
+/** As {@link beginStaged}, for a message whose only text, of so many characters, is not worth staging. */
 export function begin(out: ByteWriter, fixedBytes: number, characters: number): number {
   out.reserve(fixedBytes + characters * GROWTH + RUN_SLACK)
   return out.end

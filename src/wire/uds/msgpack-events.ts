@@ -14,6 +14,7 @@ import * as key from './msgpack-keys.ts'
 import {
   begin,
   beginStaged,
+  endStaged,
   HEAD_BYTES,
   headBytes,
   putLength,
@@ -82,7 +83,7 @@ export function writeRequestHeadersMsgpack(event: RequestHeadersEvent, out: Byte
   at = putStagedMember(out, at, key.METHOD_KEY, method)
   at = putStagedMember(out, at, key.URI_KEY, uri)
   at = putRun(out.view, at, key.HEADERS_KEY)
-  out.end = putHeaders(out, at, headers)
+  endStaged(out, putHeaders(out, at, headers))
 }
 
 export function writeResponseHeadersMsgpack(event: ResponseHeadersEvent, out: ByteWriter): void {
@@ -93,7 +94,7 @@ export function writeResponseHeadersMsgpack(event: ResponseHeadersEvent, out: By
   at = putRun(out.view, at, key.STATUS_KEY)
   at = putUnsigned(out.bytes, at, unsigned(event.status))
   at = putRun(out.view, at, key.HEADERS_KEY)
-  out.end = putHeaders(out, at, headers)
+  endStaged(out, putHeaders(out, at, headers))
 }
 
 /** `{name: [values]}` from a list in runs whose texts are staged. */

@@ -1,7 +1,7 @@
 import type { ByteWriter } from '../byte-writer.ts'
 import { SHORT_TEXT } from '../native-text.ts'
 import { putRun, RUN_SLACK, type Run } from '../runs.ts'
-import { putNextText, skipNextText, stageTexts } from '../text-stage.ts'
+import { checkStageSpent, putNextText, skipNextText, stageTexts } from '../text-stage.ts'
 
 /*
  * MessagePack written through `(bytes, at) -> at behind it`, into room made beforehand.
@@ -26,7 +26,13 @@ export function beginStaged(out: ByteWriter, fixedBytes: number, texts: string):
   return out.end
 }
 
-/** The same for a message whose texts, of so many characters, are not worth staging. */
+/** Ends at `at` what {@link beginStaged} began. @throws WeirError INTERNAL when its texts were not those that were put. */
+export function endStaged(out: ByteWriter, at: number): void {
+  if (isStaged) checkStageSpent()
+  out.end = at
+}
+
+/** As {@link beginStaged}, for a message whose texts, of so many characters, are not worth staging. */
 export function begin(out: ByteWriter, fixedBytes: number, characters: number): number {
   out.reserve(fixedBytes + characters * GROWTH + RUN_SLACK)
   return out.end

@@ -20,9 +20,13 @@ export class Observed implements ConnectionObserver {
   readonly updates: ConfigUpdateRequest[] = []
   readonly strays: string[] = []
   writable = 0
+  retiring = 0
 
   onClosed(reason: WeirError): void {
     this.closed.push(reason)
+  }
+  onRetiring(): void {
+    this.retiring++
   }
   onHealth(report: HealthReport): void {
     this.health.push(report)
