@@ -25,7 +25,8 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['transport'],
   'node:net': ['transport', 'frontend'],
   'node:tls': ['transport', 'frontend'],
-  'node:http2': ['transport', 'frontend'],
+  /* Our own frames are in transport/h2. */
+  'node:http2': [],
   'node:http': ['frontend', 'admin', 'cli'],
   'node:https': ['frontend'],
   'generic-pool': ['pool'],

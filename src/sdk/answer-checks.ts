@@ -1,9 +1,8 @@
 import { WeirError } from '../core/errors.ts'
+import { isFieldValue } from '../core/header-field.ts'
 
 /** RFC 9110 token. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/* Control characters would let an agent split a header; tab is the one that RFC 9110 allows. */
-const UNSAFE_VALUE = /(?!\t)\p{Cc}/u
 
 /** Returns the name in lower case. @throws WeirError INVALID_ARGUMENT */
 export function requireHeaderName(name: string): string {
@@ -14,8 +13,11 @@ export function requireHeaderName(name: string): string {
 
 /** @throws WeirError INVALID_ARGUMENT */
 export function requireHeaderValue(name: string, value: string): string {
-  if (typeof value !== 'string' || UNSAFE_VALUE.test(value))
-    throw new WeirError('INVALID_ARGUMENT', `the value of ${name} is not a string that fits in one line`)
+  if (typeof value !== 'string' || !isFieldValue(value))
+    throw new WeirError(
+      'INVALID_ARGUMENT',
+      `the value of ${name} is no string that a header can hold: one line, one byte per character (UTF-8 as Latin-1)`,
+    )
   return value
 }
 

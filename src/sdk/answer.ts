@@ -191,7 +191,7 @@ export function redirect(url: string, status = 302): Answer {
  * answer 403 with the parameter `body`.
  */
 export function challenge(challengeType: string, params: Readonly<Record<string, string>> = {}): Answer {
-  for (const [name, value] of Object.entries(params)) requireHeaderValue(name, value)
+  for (const [name, value] of Object.entries(params)) if (name !== 'body') requireHeaderValue(name, value)
   return new Answer({ kind: 'challenge', challengeType, params })
 }
 

@@ -127,3 +127,15 @@ test('a guardrail result is JSON text with the severity filled in', () => {
     redacted_content: '***',
   })
 })
+
+test('a value that a client sent can be handed on, whatever bytes it has, and one that no header can hold is refused', () => {
+  for (const text of ['José', '李', 'Łukasz', 'tab\tbed']) {
+    const received = Buffer.from(text).toString('latin1')
+    assert.deepEqual(
+      allow().setRequestHeader('x-user', received).toReply(requestHeaders('c')).requestHeaders,
+      [{ op: 'set', name: 'x-user', value: received }],
+    )
+  }
+  for (const value of ['a\nb', 'a\0', '\x7f', '李'])
+    assert.throws(() => allow().setRequestHeader('x-user', value), { code: 'INVALID_ARGUMENT' })
+})
