@@ -3,7 +3,7 @@ import { grpcAgent } from './harness/agents.ts'
 import { BareGrpc } from './harness/bare-grpc.ts'
 import { countingLoop } from './harness/load.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
-import { interleave, median, pairedRatio } from './harness/statistics.ts'
+import { interleave, median, pairedRange, pairedRatio } from './harness/statistics.ts'
 import { CONNECTIONS, HANDSHAKE, weirSide } from './harness/weir-side.ts'
 
 const GOALS: Readonly<Record<number, number>> = { 1: 1.5, 64: 3.0 }
@@ -26,6 +26,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       row(`@${inFlight}`, pairedRatio(results['ours']!, results['bare']!), GOALS[inFlight]!, {
         ours: median(results['ours']!),
         bare: median(results['bare']!),
+        range: pairedRange(results['ours']!, results['bare']!),
       }),
     )
   }

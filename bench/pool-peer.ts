@@ -10,7 +10,7 @@ import { closedLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type ReferenceFigures, referenceFigures, referencePeers } from './harness/reference-peers.ts'
 import { type BenchOptions, type BenchResult, notRun, type Row, row } from './harness/result.ts'
-import { interleave, median, pairedRatio } from './harness/statistics.ts'
+import { interleave, median, pairedRange, pairedRatio } from './harness/statistics.ts'
 import { HANDSHAKE, weirSide } from './harness/weir-side.ts'
 
 interface Wire {
@@ -93,6 +93,7 @@ async function compare(wire: Wire, inFlight: number, pool: string, quick: boolea
     row(`${wire.name} @${inFlight}`, pairedRatio(rate('ours'), rate('theirs')), wire.goals[inFlight]!, {
       ours: median(rate('ours')),
       theirs: median(rate('theirs')),
+      range: pairedRange(rate('ours'), rate('theirs')),
     }),
   ]
   if (inFlight === 64) {

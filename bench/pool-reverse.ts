@@ -8,7 +8,7 @@ import { program, udsAgent } from './harness/agents.ts'
 import { countingLoop } from './harness/load.ts'
 import { BenchProcess } from './harness/process.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
-import { interleave, median, pairedRatio } from './harness/statistics.ts'
+import { interleave, median, pairedRange, pairedRatio } from './harness/statistics.ts'
 import { type AgentSource, CONNECTIONS, HANDSHAKE, type WeirSide, weirSide } from './harness/weir-side.ts'
 
 /** An agent that dialed in beside the same agent dialed on a Unix socket, same encoding. */
@@ -52,6 +52,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       row(`@${inFlight}`, pairedRatio(results['reverse']!, results['dialed']!), 0.97, {
         reverse: median(results['reverse']!),
         dialed: median(results['dialed']!),
+        range: pairedRange(results['reverse']!, results['dialed']!),
       }),
     )
   }

@@ -4,7 +4,7 @@ import { BareSockets } from './harness/bare-socket.ts'
 import { requestHeaders } from './harness/events.ts'
 import { countingLoop } from './harness/load.ts'
 import { type BenchOptions, type BenchResult, type Row, row } from './harness/result.ts'
-import { interleave, median, pairedRatio } from './harness/statistics.ts'
+import { interleave, median, pairedRange, pairedRatio } from './harness/statistics.ts'
 import { CONNECTIONS, HANDSHAKE, weirSide } from './harness/weir-side.ts'
 
 const IN_FLIGHT = [1, 8, 64, 256] as const
@@ -29,6 +29,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
         row(`${encoding} @${inFlight}`, pairedRatio(results['ours']!, results['bare']!), 0.9, {
           ours: median(results['ours']!),
           bare: median(results['bare']!),
+          range: pairedRange(results['ours']!, results['bare']!),
         }),
       )
     }

@@ -66,12 +66,13 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
   const ours = results['ours']!
   const floor = results['bare']!
   const p99 = ({ p99Ms }: LoadFigures): number => p99Ms
-  const isKeptUp = [ours, floor].every(
-    (rounds) => median(rounds.map(({ perSecond }) => perSecond)) >= (KEPT_UP * saturation) / 2,
-  )
+  const keepsUp = (rounds: readonly LoadFigures[]): boolean =>
+    median(rounds.map(({ perSecond }) => perSecond)) >= (KEPT_UP * saturation) / 2
+  /* A machine on which bare sockets fall behind says nothing; where they do not, falling behind is a failure of ours. */
+  const isKeptUp = keepsUp(floor)
   const steadiness = (name: string, rounds: readonly LoadFigures[], goal?: number): Row => {
     if (!isKeptUp && goal !== undefined) return notRun(name, goal, BUSY)
-    return row(
+    const figures = row(
       name,
       median(rounds.map(({ p50Ms, p99Ms }) => p99Ms / p50Ms)),
       goal ?? 0,
@@ -82,6 +83,7 @@ export async function run({ quick }: BenchOptions): Promise<BenchResult> {
       },
       goal !== undefined,
     )
+    return goal === undefined || keepsUp(rounds) ? figures : { ...figures, ok: false }
   }
   return {
     bench: 'tail',

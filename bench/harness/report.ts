@@ -15,7 +15,8 @@ function figure(line: Row): string {
   const detail = Object.entries(line.detail ?? {})
     .map(([name, value]) => `${name} ${typeof value === 'number' ? compact(value) : value}`)
     .join(', ')
-  const judged = line.goal === 0 ? 'no goal'.padEnd(20) : `goal ${goal.padEnd(8)} ${line.ok ? 'met   ' : 'MISSED'}`
+  const judged =
+    line.goal === 0 ? 'no goal'.padEnd(20) : `goal ${goal.padEnd(8)} ${line.ok ? 'met   ' : 'MISSED'}`
   return `${line.ratio.toFixed(2).padStart(6)}  ${judged}  ${detail}`
 }
 
@@ -40,10 +41,11 @@ export function saveResult(result: BenchResult): void {
 
 /** The last line of a run with `--json`. */
 export function printJson(result: BenchResult): void {
-  const rows = result.rows.map(({ name, ratio, goal, ok, notRun }) => ({
+  const rows = result.rows.map(({ name, ratio, goal, isCeiling, ok, notRun }) => ({
     name,
     ratio: Number.isFinite(ratio) ? Number(ratio.toFixed(3)) : null,
-    goal,
+    goal: goal === 0 ? null : goal,
+    ...(isCeiling === true ? { isCeiling } : {}),
     ok,
     ...(notRun === undefined ? {} : { notRun }),
   }))

@@ -30,6 +30,12 @@ export async function interleave<T>(
   return results
 }
 
+/** Smallest and largest ratio of a round, for people. */
+export function pairedRange(ours: readonly number[], theirs: readonly number[]): string {
+  const [least, most] = spread(ours.map((value, round) => value / theirs[round]!))
+  return `${least.toFixed(2)}..${most.toFixed(2)}`
+}
+
 /** Ratio round by round, then the median of those: both sides of each ratio saw the same machine. */
 export function pairedRatio(ours: readonly number[], theirs: readonly number[]): number {
   return median(ours.map((value, round) => value / theirs[round]!))
