@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict'
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type Settings,
+} from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
@@ -34,8 +40,9 @@ const ALLOW_C1 = Buffer.from('000000000c120a0a026331120062006800', 'hex')
 async function rawGrpc(
   t: TestContext,
   onStream: (stream: ServerHttp2Stream, session: ServerHttp2Session) => void,
+  settings: Settings = {},
 ): Promise<string> {
-  const server: Http2Server = createServer()
+  const server: Http2Server = createServer({ settings })
   const sessions = new Set<ServerHttp2Session>()
   server.on('session', (session) => {
     sessions.add(session)
@@ -207,6 +214,30 @@ for (const [title, kill] of [
     assert.equal(observed.closed.length, 1)
     assert.equal(asked.settled, 1)
     await soon('the end', connection.close())
+  })
+}
+
+for (const settings of [{ headerTableSize: 0 }, { headerTableSize: 1024 }, { headerTableSize: 2048 }]) {
+  test(`a server whose settings are ${JSON.stringify(settings)} is understood, and understands`, async (t) => {
+    let end: string | undefined
+    const target = await rawGrpc(
+      t,
+      (stream) => {
+        stream.respond(GRPC_HEADERS, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.once('close', () => (end = `closed with code ${stream.rstCode}`))
+        stream.once('data', () => {
+          stream.write(accepted())
+          stream.on('data', () => stream.write(ALLOW_C1))
+        })
+      },
+      settings,
+    )
+    const connection = await dial(target)
+    await soon('the reply', ask(connection, requestHeaders('c1')).outcome)
+    await connection.close()
+    await eventually('the end', () => end !== undefined)
+    assert.equal(end, 'closed with code 0')
   })
 }
 

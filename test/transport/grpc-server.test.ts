@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientSessionOptions,
+  connect,
+  type IncomingHttpHeaders,
+} from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { plainAllow, reply } from '../../src/core/reply.ts'
@@ -41,9 +46,10 @@ async function served(
   t: TestContext,
   agent = new ScriptedAgent(),
   options: GrpcListenerOptions = {},
+  client: ClientSessionOptions = {},
 ): Promise<ClientHttp2Session> {
   const listener = await listenGrpc('127.0.0.1:0', agent.options, options)
-  const session = connect(`http://127.0.0.1:${listener.port}`)
+  const session = connect(`http://127.0.0.1:${listener.port}`, client)
   session.on('error', () => {})
   t.after(async () => {
     session.destroy()
@@ -84,6 +90,31 @@ test('response headers leave before anything was received', async (t) => {
   assert.match(String(call.headers?.['content-type']), /^application\/grpc/)
   assert.equal(call.received.length, 0)
 })
+
+for (const headerTableSize of [0, 1024, 2048]) {
+  test(`a client whose header table has ${headerTableSize} bytes is served, also when that changes on the way`, async (t) => {
+    const session = await served(t, new ScriptedAgent(), {}, { settings: { headerTableSize } })
+    const ask = async (): Promise<void> => {
+      const call = new Call(session, `${SERVICE}/ProcessStream`)
+      call.stream.end(bytesOf(handshake))
+      await eventually('the end', () => call.isClosed)
+      assert.equal(call.status, '0')
+    }
+    await ask()
+    await new Promise<void>((resolve) => session.ping(() => resolve()))
+    await ask()
+    for (const changed of [4096, 17]) {
+      const open = new Call(session, `${SERVICE}/ProcessStream`)
+      await eventually('the headers', () => open.headers !== undefined)
+      await new Promise<void>((resolve) => session.settings({ headerTableSize: changed }, () => resolve()))
+      await ask()
+      open.stream.end(bytesOf(handshake))
+      await eventually('the end', () => open.isClosed)
+      assert.equal(open.status, '0')
+    }
+    assert.equal(session.destroyed, false)
+  })
+}
 
 test('a stream that ends in order gets the status OK', async (t) => {
   const call = new Call(await served(t), `${SERVICE}/ProcessStream`)

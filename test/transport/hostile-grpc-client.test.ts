@@ -275,6 +275,21 @@ test('replies leave as the windows of the client allow, each call by its own, an
   for (const { type, payload } of client.frames) assert.ok(type !== 0 || payload.length <= 16_384)
 })
 
+test('the first header block that leaves after a new size of the header table says that none of it is used', async (t) => {
+  const { client } = await served(t)
+  const blocks = (stream: number): boolean[] => client.on(stream, 1).map(({ payload }) => payload[0] === 0x20)
+  /* A first window of nothing, so that the answer and the trailers behind it wait. */
+  client.send(PREFACE, h2(4, 0, 0, '000400000000'), call(1, 'ProcessEvent'), h2(0, 1, 1, bytesOf(handshake)))
+  await eventually('the headers', () => blocks(1).length === 1)
+  client.send(h2(4, 0, 0, '000100000000'), call(3))
+  await eventually('the headers', () => blocks(3).length === 1)
+  client.send(h2(8, 0, 1, '00100000'))
+  await eventually('the trailers', () => blocks(1).length === 2)
+  client.send(h2(4, 0, 0, '000100001000000100000400'), call(5), call(7))
+  await eventually('the headers', () => blocks(7).length === 1)
+  assert.deepEqual([blocks(1), blocks(3), blocks(5), blocks(7)], [[false, false], [true], [true], [false]])
+})
+
 test('a client that sends beyond the window of a call that is not read is dropped', async (t) => {
   const agent = new ScriptedAgent()
   const body = 'x'.repeat(100_000)

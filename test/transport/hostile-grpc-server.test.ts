@@ -224,6 +224,29 @@ test('data is sent as the windows and frame size of the server allow, and arrive
   await failureOf(() => outcome)
 })
 
+test('what new settings allow leaves behind their acknowledgement, also when room comes in the same chunk', async (t) => {
+  for (const [title, settings, maxFrameBytes] of [
+    ['a larger window', '000400100000', 16_384],
+    ['larger frames', '000500040000', 262_144],
+    ['both', '000400100000000500040000', 262_144],
+  ] as const) {
+    const { connection, server } = await connected(t)
+    const before = server.frames.length
+    const chunk = eventOf('request-body-chunk', 'c-1') as BodyChunkEvent
+    const { outcome } = ask(connection, { ...chunk, data: Buffer.alloc(300_000, 'weir') })
+    await eventually('the window is used up', () => server.data.length === 65_535)
+    const old = server.frames.length
+    server.send(h2(4, 0, 0, settings), h2(8, 0, 0, '000f4240'), h2(8, 0, 1, '000f4240'))
+    await eventually('everything arrived', () => server.data.length > 300_000)
+    const ack = server.frames.findIndex(({ type, flags }, at) => at >= old && type === 4 && flags === 1)
+    assert.equal(ack, old, `${title}: the acknowledgement is the first that leaves`)
+    for (const [at, { type, payload }] of server.frames.entries())
+      assert.ok(at < before || type !== 0 || payload.length <= (at < ack ? 16_384 : maxFrameBytes))
+    connection.destroy(new WeirError('CANCELLED', 'the test is over'))
+    await failureOf(() => outcome)
+  }
+})
+
 test('a server gets room as it sends: megabytes come through windows of four, with few updates', async (t) => {
   const { connection, server, observed } = await connected(t)
   const replies = Buffer.from(ALLOW_C1.repeat(3000), 'hex')

@@ -94,7 +94,7 @@ export class ClientCall implements ByteChannel, StreamOwner {
 
   end(): void {
     if (this.connection.isOver) return
-    this.#queue.end(frame(FRAME.data, FLAG.endStream, STREAM, Buffer.alloc(0)))
+    this.#queue.end(() => frame(FRAME.data, FLAG.endStream, STREAM, Buffer.alloc(0)))
     this.#finish()
   }
 

@@ -67,13 +67,10 @@ export class ServerCall implements ByteChannel {
   respond(block: Buffer, isLast = false): void {
     if (this.#isClosed || this.#hasResponded) return
     this.#hasResponded = true
-    const { connection } = this.#owner
-    const flags = isLast ? FLAG.endStream : 0
-    const frames = headersFrames(block, flags, this.#stream, connection.peerSettings.maxFrameBytes)
     if (isLast) {
-      this.#queue.end(frames)
+      this.#queue.end(() => this.#headersFrames(block, FLAG.endStream))
       this.#finish()
-    } else connection.send(frames)
+    } else this.#owner.connection.send(this.#headersFrames(block, 0))
   }
 
   write(bytes: Buffer, onTaken: (error?: Error | null) => void): void {
@@ -100,8 +97,7 @@ export class ServerCall implements ByteChannel {
   end(reason?: WeirError): void {
     if (this.#isClosed) return
     const fields: readonly Field[] = Object.entries(trailersOf(reason))
-    const { maxFrameBytes } = this.#owner.connection.peerSettings
-    this.#queue.end(headersFrames(encodeHeaders(fields), FLAG.endStream, this.#stream, maxFrameBytes))
+    this.#queue.end(() => this.#headersFrames(encodeHeaders(fields), FLAG.endStream))
     this.#finish()
   }
 
@@ -156,6 +152,12 @@ export class ServerCall implements ByteChannel {
   /** The connection is gone. */
   onLost(failure: WeirError): void {
     this.#close(failure)
+  }
+
+  /** A header block, as the peer's settings have it now. */
+  #headersFrames(block: Buffer, flags: number): Buffer {
+    const { peerSettings } = this.#owner.connection
+    return headersFrames(peerSettings.blockToSend(block), flags, this.#stream, peerSettings.maxFrameBytes)
   }
 
   #room(): Buffer | undefined {

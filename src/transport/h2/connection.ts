@@ -213,13 +213,24 @@ export class Http2Connection implements FrameSink, Outlet {
     this.#isGreeted = true
   }
 
+  /**
+   * The peer keeps to what held before until it has our acknowledgement (RFC 9113, section 6.5.3), so that leaves in
+   * front of whatever the new values allow. Settings that say nothing change nothing: their answer may wait.
+   */
   #onSettings(payload: Buffer): void {
     const before = this.peerSettings.initialWindowBytes
     this.peerSettings.read(payload)
-    const change = this.peerSettings.initialWindowBytes - before
-    if (change !== 0) this.#owner.onInitialWindow(change)
     this.answer(frame(FRAME.settings, FLAG.ack, 0, NOTHING))
-    this.#owner.onRoom()
+    if (payload.length === 0) return
+    const change = this.peerSettings.initialWindowBytes - before
+    this.socket.cork()
+    try {
+      this.#control.flush()
+      if (change !== 0) this.#owner.onInitialWindow(change)
+      this.#owner.onRoom()
+    } finally {
+      this.socket.uncork()
+    }
   }
 
   #onWindowUpdate(stream: number, increment: number): void {

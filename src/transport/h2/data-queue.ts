@@ -36,8 +36,8 @@ export class DataQueue {
   readonly #outlet: Outlet
   readonly #stream: number
   readonly #waiting: Waiting[] = []
-  /** Ends the stream behind what waits. */
-  #lastFrame: Buffer | undefined
+  /** Makes what ends the stream behind what waits. */
+  #lastFrames: (() => Buffer) | undefined
   #isEnded = false
 
   constructor(outlet: Outlet, stream: number) {
@@ -70,9 +70,9 @@ export class DataQueue {
     } else this.#wait(parts, length, onTaken)
   }
 
-  /** Ends the stream with a frame that says so, behind what waits. */
-  end(lastFrame: Buffer): void {
-    this.#lastFrame ??= lastFrame
+  /** Ends the stream with frames that say so, behind what waits. They are made when they leave, under the settings of then. */
+  end(lastFrames: () => Buffer): void {
+    this.#lastFrames ??= lastFrames
     this.pump()
   }
 
@@ -86,9 +86,9 @@ export class DataQueue {
       while (this.#waiting.length > 0 && this.#room > 0)
       socket.uncork()
     }
-    if (this.#lastFrame === undefined || this.#waiting.length > 0) return
+    if (this.#lastFrames === undefined || this.#waiting.length > 0) return
     this.#isEnded = true
-    socket.write(this.#lastFrame)
+    socket.write(this.#lastFrames())
   }
 
   /** Nothing more leaves. */

@@ -10,13 +10,18 @@ import { H2_ERROR, Violation } from './violation.ts'
 /** Bytes of one setting: its number and its value (RFC 9113, section 6.5.1). */
 const ENTRY_BYTES = 6
 
-/** What the peer announced and we keep to. Its limits on what we never use need no keeping: we fill no header table. */
+/** Says that the header table holds nothing from here on (RFC 7541, section 6.3). */
+const EMPTY_TABLE = Buffer.of(0x20)
+
+/** What the peer announced and we keep to. Its limits on what we never use need no keeping. */
 export class PeerSettings {
   /** The window that its streams begin with, bytes. */
   initialWindowBytes = DEFAULT_WINDOW_BYTES
   /** The largest frame it takes, bytes of payload. */
   maxFrameBytes = DEFAULT_FRAME_BYTES
   readonly #isServer: boolean
+  /** The size of its header table came, and no header block of ours has answered to it. */
+  #isTableNoted = true
 
   /** `isServer`: the peer is one. */
   constructor(isServer: boolean) {
@@ -31,6 +36,16 @@ export class PeerSettings {
       this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
   }
 
+  /**
+   * `block` as it has to leave: the first one after the peer set the size of its header table must begin with the size
+   * that we use of it (RFC 7541, section 4.2), which is none. What is returned must leave, and in this order.
+   */
+  blockToSend(block: Buffer): Buffer {
+    if (this.#isTableNoted) return block
+    this.#isTableNoted = true
+    return Buffer.concat([EMPTY_TABLE, block])
+  }
+
   /** RFC 9113, section 6.5.2. Unknown settings are ignored. */
   #set(id: number, value: number): void {
     if (id === SETTING.initialWindowSize) {
@@ -41,7 +56,8 @@ export class PeerSettings {
       if (value < DEFAULT_FRAME_BYTES || value > MAX_FRAME_BYTES)
         throw new Violation(H2_ERROR.protocol, `frames of at most ${value} bytes`)
       this.maxFrameBytes = value
-    } else if (id === SETTING.enablePush && (value > 1 || (value === 1 && this.#isServer)))
+    } else if (id === SETTING.headerTableSize) this.#isTableNoted = false
+    else if (id === SETTING.enablePush && (value > 1 || (value === 1 && this.#isServer)))
       throw new Violation(H2_ERROR.protocol, `a setting of pushes of ${value}`)
   }
 }

@@ -71,7 +71,7 @@ test('data leaves whole and in order, in frames that the windows and the frame s
           if (turn !== undefined) grant(...turn)
           check()
         })
-        queue.end(h2(0, 1, 7))
+        queue.end(() => h2(0, 1, 7))
         grant(true, 100_000)
         await new Promise((resolve) => setImmediate(resolve))
         const frames = out.frames()
