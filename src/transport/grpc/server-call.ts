@@ -89,7 +89,9 @@ export class ServerCall implements ByteChannel {
     const kept = this.#inlet.resume()
     if (kept !== undefined) this.#listener?.onData(kept)
     const room = this.#room()
-    if (room !== undefined) this.#owner.connection.send(room)
+    const { connection } = this.#owner
+    if (room !== undefined) connection.send(room)
+    if (kept !== undefined) connection.release(kept.length)
     this.#tellEnd()
   }
 
@@ -117,6 +119,7 @@ export class ServerCall implements ByteChannel {
 
   onData(data: Buffer): void {
     if (this.#inlet.passes(data)) this.#listener?.onData(data)
+    else this.#owner.connection.hold(data.length)
   }
 
   onDataEnd(isLast: boolean): void {
@@ -180,6 +183,8 @@ export class ServerCall implements ByteChannel {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#queue.drop(new Error('the call is over'))
+    const dropped = this.#inlet.drop()
+    if (dropped > 0) this.#owner.connection.release(dropped)
     this.#owner.onCallClosed(this.#stream)
     queueMicrotask(() => {
       const listener = this.#listener

@@ -116,6 +116,18 @@ export class Http2Connection implements FrameSink, Outlet {
     if (!this.#isOver) this.socket.write(bytes)
   }
 
+  /** Data of a stream is kept instead of used: the peer gets no room for it until it is released. */
+  hold(count: number): void {
+    this.#window.hold(count)
+  }
+
+  /** What was held is used, or of no use any more. */
+  release(count: number): void {
+    this.#window.release(count)
+    const room = this.#window.refill()
+    if (room > 0) this.send(windowUpdateFrame(0, room))
+  }
+
   ping(): void {
     this.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)))
   }

@@ -1,6 +1,7 @@
 import { ReceiveWindow } from './receive-window.ts'
 
-const FIRST_BYTES = 16 * 1024
+/** Small, as every stream of a connection may keep a few bytes. */
+const FIRST_BYTES = 4 * 1024
 
 /**
  * The data of one stream on its way in. What arrives while its owner has paused is kept, as the connection goes on
@@ -8,6 +9,7 @@ const FIRST_BYTES = 16 * 1024
  */
 export class DataInlet {
   readonly #window: ReceiveWindow
+  readonly #windowBytes: number
   #isPaused = false
   /** In one piece, however small the pieces were that it came in. */
   #kept: Buffer | undefined
@@ -16,6 +18,7 @@ export class DataInlet {
   /** `windowBytes`: of the stream, as announced. */
   constructor(windowBytes: number) {
     this.#window = new ReceiveWindow(windowBytes)
+    this.#windowBytes = windowBytes
   }
 
   get isPaused(): boolean {
@@ -32,7 +35,7 @@ export class DataInlet {
     if (!this.#isPaused) return true
     const needed = this.#keptBytes + data.length
     if (this.#kept === undefined || this.#kept.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, needed * 2))
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#windowBytes, Math.max(FIRST_BYTES, needed * 2)))
       this.#kept?.copy(grown, 0, 0, this.#keptBytes)
       this.#kept = grown
     }
@@ -54,8 +57,15 @@ export class DataInlet {
   resume(): Buffer | undefined {
     this.#isPaused = false
     const kept = this.#kept?.subarray(0, this.#keptBytes)
+    this.drop()
+    return kept
+  }
+
+  /** Forgets what was kept; returns how many bytes that were. */
+  drop(): number {
+    const dropped = this.#keptBytes
     this.#kept = undefined
     this.#keptBytes = 0
-    return kept
+    return dropped
   }
 }

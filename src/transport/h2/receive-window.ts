@@ -1,12 +1,13 @@
 import { H2_ERROR, Violation } from './violation.ts'
 
 /**
- * Bytes of data that the peer may still send, on the connection or on its stream. What arrives is used at once, so it
- * is given back at once, but in large steps: an update per half of the window.
+ * Bytes of data that the peer may still send, on the connection or on its stream. What arrives and is used is given
+ * back at once, but in large steps: an update per half of what can be given. What is only kept is not given back.
  */
 export class ReceiveWindow {
   readonly #size: number
   #left: number
+  #heldBytes = 0
 
   /** `size` bytes, as announced. */
   constructor(size: number) {
@@ -21,11 +22,21 @@ export class ReceiveWindow {
     this.#left -= count
   }
 
+  /** `count` bytes that were taken are kept, not used: they are given back only once they are released. */
+  hold(count: number): void {
+    this.#heldBytes += count
+  }
+
+  release(count: number): void {
+    this.#heldBytes -= count
+  }
+
   /** By how much to give the peer room now; 0: not yet. */
   refill(): number {
-    const used = this.#size - this.#left
-    if (used * 2 < this.#size) return 0
-    this.#left = this.#size
+    const most = this.#size - this.#heldBytes
+    const used = most - this.#left
+    if (used <= 0 || used * 2 < most) return 0
+    this.#left = most
     return used
   }
 }
