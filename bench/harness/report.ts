@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import type { BenchResult, Row } from './result.ts'
@@ -34,9 +35,18 @@ export function saveResult(result: BenchResult): void {
     memoryBytes: totalmem(),
     kernel: release(),
     node: process.version,
+    revision: revision(),
     at: new Date().toISOString(),
   }
   writeFileSync(`bench/results/${result.bench}.json`, `${JSON.stringify({ machine, ...result }, null, 2)}\n`)
+}
+
+function revision(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: 'pipe' }).trim()
+  } catch {
+    return 'unknown'
+  }
 }
 
 /** The last line of a run with `--json`. */
