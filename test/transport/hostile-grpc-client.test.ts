@@ -334,6 +334,44 @@ test('a closing server lets calls end with their status, says goodbye and closes
   assert.equal(client.frames.find(({ type }) => type === 7)?.payload.readUInt32BE(0), 1)
 })
 
+test('a goodbye names the last call that was taken, whatever the reason, and later ones name none above it', async (t) => {
+  const goodbyes = (client: RawClient): number[][] =>
+    client.frames
+      .filter(({ type }) => type === 7)
+      .map(({ payload }) => [payload.readUInt32BE(0), payload.readUInt32BE(4)])
+  const ended: readonly [title: string, last: Buffer, code: number][] = [
+    ['its calls end', Buffer.concat([h2(3, 0, 1, '00000008'), h2(3, 0, 3, '00000008')]), 0],
+    ['it breaks the protocol', h2(8, 0, 1, '00000000'), 1],
+  ]
+  for (const [title, last, code] of ended) {
+    const listener = await listenGrpc('127.0.0.1:0', new ScriptedAgent().options)
+    const client = new RawClient(listener.port)
+    t.after(() => client.socket.destroy())
+    client.send(PREFACE, SETTINGS, call(1, 'ControlStream'), call(3, 'ControlStream'))
+    await eventually('both are open', () => client.on(1, 1).length + client.on(3, 1).length === 2)
+    const closing = listener.close()
+    await eventually('a goodbye', () => goodbyes(client).length === 1)
+    client.send(call(9))
+    await eventually('the late one is refused', () => client.on(9, 3).length === 1)
+    assert.equal(client.on(9, 3)[0]?.payload.readUInt32BE(0), 7)
+    client.send(last)
+    await closing
+    await eventually('it is closed', () => client.isGone)
+    assert.deepEqual(
+      goodbyes(client),
+      [
+        [3, 0],
+        [3, code],
+      ],
+      title,
+    )
+  }
+  const { client } = await greeted(t)
+  client.send(call(3), h2(8, 0, 1, '00000000'))
+  await eventually('it is dropped', () => client.isGone)
+  assert.deepEqual(goodbyes(client), [[3, 1]])
+})
+
 test('whatever a client mixes up, nothing is thrown and others are served', async (t) => {
   const { port, agent } = await served(t)
   agent.answer = (asked, link) => link.reply(plainAllow(asked.correlationId))

@@ -43,6 +43,8 @@ type Phase = 'waiting' | 'open' | 'ended'
 export class ClientCall implements ByteChannel, StreamOwner {
   readonly peer: string
   readonly headroomBytes = HEADER_BYTES
+  /** A server may open none. */
+  readonly lastTaken = 0
   readonly connection: Http2Connection
   readonly #queue: DataQueue
   readonly #inlet = new DataInlet(STREAM_WINDOW_BYTES)
@@ -100,7 +102,7 @@ export class ClientCall implements ByteChannel, StreamOwner {
 
   destroy(): void {
     const cancel = rstStreamFrame(STREAM, H2_ERROR.cancel)
-    this.connection.destroy(Buffer.concat([cancel, goawayFrame(H2_ERROR.none, 0)]))
+    this.connection.destroy(Buffer.concat([cancel, goawayFrame(H2_ERROR.none, this.lastTaken)]))
   }
 
   onDataBegin(stream: number, length: number): void {

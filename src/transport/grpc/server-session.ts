@@ -46,6 +46,8 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
   #prefaceBytes = 0
   /** The highest stream that was opened. */
   #lastStream = 0
+  /** The highest stream that was not refused: a client may repeat those above. */
+  #lastTaken = 0
   #isEnding = false
   /** Calls that came and went: what was kept of one says nothing of another. */
   #changes = 0
@@ -64,11 +66,15 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     })
   }
 
+  get lastTaken(): number {
+    return this.#lastTaken
+  }
+
   /** Takes no more calls, and ends when those that are open have. */
   close(): void {
     this.#isEnding = true
-    if (this.#calls.size === 0) this.connection.end(this.#lastStream)
-    else this.connection.retire(this.#lastStream)
+    if (this.#calls.size === 0) this.connection.end()
+    else this.connection.retire()
   }
 
   /** What was read from the socket. */
@@ -114,9 +120,12 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     /* The trailers of a call that is over already. */
     if (stream <= this.#lastStream) return
     this.#lastStream = stream
-    if (this.#isEnding || this.#calls.size >= MAX_STREAMS)
+    if (this.#isEnding || this.#calls.size >= MAX_STREAMS) {
       this.connection.answer(rstStreamFrame(stream, H2_ERROR.refusedStream))
-    else if (isMalformedRequest(fields)) this.connection.answer(rstStreamFrame(stream, H2_ERROR.protocol))
+      return
+    }
+    this.#lastTaken = stream
+    if (isMalformedRequest(fields)) this.connection.answer(rstStreamFrame(stream, H2_ERROR.protocol))
     else this.#open(stream, fields, isLast)
   }
 
@@ -156,7 +165,7 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
   onCallClosed(stream: number): void {
     this.#changes++
     this.#calls.delete(stream)
-    if (this.#isEnding && this.#calls.size === 0) this.connection.end(this.#lastStream)
+    if (this.#isEnding && this.#calls.size === 0) this.connection.end()
   }
 
   #open(stream: number, fields: readonly Field[], isLast: boolean): void {

@@ -16,6 +16,8 @@ import { H2_ERROR, Violation } from './violation.ts'
 
 /** Who has the streams of a connection. Throws end it. */
 export interface StreamOwner {
+  /** The highest stream of the peer's that was taken; 0: none. Every goodbye tells it, so it never grows after one. */
+  readonly lastTaken: number
   /** A DATA frame of `length` bytes, padding included, begins. */
   onDataBegin(stream: number, length: number): void
   /** Some of its data; valid only during the call when the connection reads into buffers of its own. */
@@ -132,18 +134,18 @@ export class Http2Connection implements FrameSink, Outlet {
     this.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)))
   }
 
-  /** Announces that streams above `lastStream` will not be taken, and goes on. */
-  retire(lastStream: number): void {
-    this.send(goawayFrame(H2_ERROR.none, lastStream))
+  /** Announces that no more streams will be taken, and goes on. */
+  retire(): void {
+    this.send(goawayFrame(H2_ERROR.none, this.#owner.lastTaken))
   }
 
   /** Ends in good order: nothing is heard any more, and what was written still leaves. */
-  end(lastStream = 0): void {
+  end(): void {
     if (this.#isOver) return
     this.#control.flush()
     this.#isOver = true
     this.#reader.stop()
-    this.socket.end(goawayFrame(H2_ERROR.none, lastStream))
+    this.socket.end(goawayFrame(H2_ERROR.none, this.#owner.lastTaken))
   }
 
   /** Ends at once; `reason` is what the owner hears of it. */
@@ -153,7 +155,7 @@ export class Http2Connection implements FrameSink, Outlet {
   }
 
   /** Ends at once, with a goodbye that leaves if the socket takes it. */
-  destroy(goodbye = goawayFrame(H2_ERROR.none, 0)): void {
+  destroy(goodbye = goawayFrame(H2_ERROR.none, this.#owner.lastTaken)): void {
     if (!this.#isOver) {
       this.#isOver = true
       this.#reader.stop()
@@ -215,7 +217,7 @@ export class Http2Connection implements FrameSink, Outlet {
       ? new WeirError('PROTOCOL_ERROR', `${this.peer} broke HTTP/2: ${thrown.message}`, { cause: thrown })
       : WeirError.from(thrown)
     const code = isViolation ? thrown.http2Code : H2_ERROR.internal
-    this.destroy(goawayFrame(code, 0, isViolation ? thrown.message : ''))
+    this.destroy(goawayFrame(code, this.#owner.lastTaken, isViolation ? thrown.message : ''))
   }
 
   /** Settings come first, in both directions (RFC 9113, section 3.4). */
