@@ -15,6 +15,8 @@ import { type CallOwner, ServerCall } from './server-call.ts'
 
 /** Calls at once on one connection of one proxy; more wait at the client. */
 const MAX_STREAMS = 1024
+/** More than the changes of one read, and few enough that a count of kept data fits below them exactly. */
+const CHANGES_TOLD_APART = 2 ** 20
 /** How long a client may take for its HTTP/2 preface and settings, milliseconds. */
 const GREETING_TIMEOUT_MS = 10_000
 /** How long a connection may be silent towards a ping before it is taken for dead, milliseconds. */
@@ -77,10 +79,13 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     else this.#readPreface(chunk)
   }
 
-  /** Memory is used again only while there is one call: what several hold of it is not known. */
+  /**
+   * Memory is used again only while there is one call: what several hold of it is not known. Numbers beyond 2 ** 53 would
+   * hide that one more is kept.
+   */
   keptCount(): number | undefined {
     const kept = this.#only?.keptCount?.()
-    return kept === undefined ? undefined : this.#changes * 2 ** 32 + kept
+    return kept === undefined ? undefined : (this.#changes % CHANGES_TOLD_APART) * 2 ** 32 + kept
   }
 
   heldBytes(): number {
