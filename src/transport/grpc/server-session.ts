@@ -9,7 +9,7 @@ import { FRAME_BYTES, HEADER_LIST_BYTES, STREAM_WINDOW_BYTES } from '../h2/limit
 import { PingWatch } from '../h2/ping-watch.ts'
 import type { Field } from '../h2/static-table.ts'
 import { H2_ERROR, Violation } from '../h2/violation.ts'
-import { headersOf, isMalformedRequest } from './call-headers.ts'
+import { areMalformedTrailers, headersOf, isMalformedRequest } from './call-headers.ts'
 import { ResetBudget } from './reset-budget.ts'
 import { type CallOwner, ServerCall } from './server-call.ts'
 
@@ -112,7 +112,10 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     const known = this.#calls.get(stream)
     if (known !== undefined) {
       if (!isLast) throw new Violation(H2_ERROR.protocol, 'trailers that do not end the stream')
-      known.onRequestEnd()
+      if (areMalformedTrailers(fields)) {
+        this.connection.answer(rstStreamFrame(stream, H2_ERROR.protocol))
+        known.onLost(new WeirError('PROTOCOL_ERROR', `${known.peer} sent malformed trailers`))
+      } else known.onRequestEnd()
       return
     }
     if (stream % 2 === 0) throw new Violation(H2_ERROR.protocol, `a client opened stream ${stream}`)
