@@ -196,6 +196,19 @@ for (const [title, fields] of [
       [':status', '200'],
     ],
   ],
+  ...(
+    [
+      ['connection', 'close'],
+      ['keep-alive', 'timeout=5'],
+      ['proxy-connection', 'close'],
+      ['transfer-encoding', 'chunked'],
+      ['upgrade', 'h2c'],
+      ['te', 'gzip'],
+    ] as [string, string][]
+  ).map((field) => [
+    `the field ${field.join(': ')}`,
+    [[':method', 'POST'], [':scheme', 'http'], [':path', '/'], field],
+  ]),
 ] as [string, [string, string][]][]) {
   test(`a request with ${title} is reset, and the connection goes on`, async (t) => {
     const { client } = await greeted(t)
@@ -203,6 +216,21 @@ for (const [title, fields] of [
     await eventually('the next call is answered', () => client.on(5, 0).length > 0)
     assert.equal(client.on(3, 3)[0]?.payload.readUInt32BE(0), 1)
     assert.equal(client.on(3, 1).length, 0)
+  })
+}
+
+for (const field of [
+  [':path', '/'],
+  ['connection', 'close'],
+] as [string, string][]) {
+  test(`trailers with ${field[0]} end their call alone, and not in order`, async (t) => {
+    const { client, agent } = await greeted(t)
+    client.send(h2(1, 5, 1, encodeHeaders([field])), call(3), h2(0, 0, 3, bytesOf(handshake)))
+    await eventually('the next call is answered', () => client.on(3, 0).length > 0)
+    assert.equal(client.on(1, 3)[0]?.payload.readUInt32BE(0), 1)
+    assert.equal(client.on(1, 1).filter(({ flags }) => (flags & 1) === 1).length, 0)
+    await eventually('its link is closed', () => agent.closed.length === 1)
+    assert.match(agent.closed[0]!.message, /malformed trailers/)
   })
 }
 

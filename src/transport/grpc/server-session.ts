@@ -9,12 +9,14 @@ import { FRAME_BYTES, HEADER_LIST_BYTES, STREAM_WINDOW_BYTES } from '../h2/limit
 import { PingWatch } from '../h2/ping-watch.ts'
 import type { Field } from '../h2/static-table.ts'
 import { H2_ERROR, Violation } from '../h2/violation.ts'
-import { headersOf, isMalformedRequest } from './call-headers.ts'
+import { areMalformedTrailers, headersOf, isMalformedRequest } from './call-headers.ts'
 import { ResetBudget } from './reset-budget.ts'
 import { type CallOwner, ServerCall } from './server-call.ts'
 
 /** Calls at once on one connection of one proxy; more wait at the client. */
 const MAX_STREAMS = 1024
+/** More than the changes of one read, and few enough that a count of kept data fits below them exactly. */
+const CHANGES_TOLD_APART = 2 ** 20
 /** How long a client may take for its HTTP/2 preface and settings, milliseconds. */
 const GREETING_TIMEOUT_MS = 10_000
 /** How long a connection may be silent towards a ping before it is taken for dead, milliseconds. */
@@ -83,10 +85,13 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     else this.#readPreface(chunk)
   }
 
-  /** Memory is used again only while there is one call: what several hold of it is not known. */
+  /**
+   * Memory is used again only while there is one call: what several hold of it is not known. Numbers beyond 2 ** 53 would
+   * hide that one more is kept.
+   */
   keptCount(): number | undefined {
     const kept = this.#only?.keptCount?.()
-    return kept === undefined ? undefined : this.#changes * 2 ** 32 + kept
+    return kept === undefined ? undefined : (this.#changes % CHANGES_TOLD_APART) * 2 ** 32 + kept
   }
 
   heldBytes(): number {
@@ -113,7 +118,10 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     const known = this.#calls.get(stream)
     if (known !== undefined) {
       if (!isLast) throw new Violation(H2_ERROR.protocol, 'trailers that do not end the stream')
-      known.onRequestEnd()
+      if (areMalformedTrailers(fields)) {
+        this.connection.answer(rstStreamFrame(stream, H2_ERROR.protocol))
+        known.onLost(new WeirError('PROTOCOL_ERROR', `${known.peer} sent malformed trailers`))
+      } else known.onRequestEnd()
       return
     }
     if (stream % 2 === 0) throw new Violation(H2_ERROR.protocol, `a client opened stream ${stream}`)
