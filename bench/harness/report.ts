@@ -43,7 +43,10 @@ export function saveResult(result: BenchResult): void {
 
 function revision(): string {
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: 'pipe' }).trim()
+    return execFileSync('git', ['describe', '--always', '--dirty'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim()
   } catch {
     return 'unknown'
   }
