@@ -106,11 +106,8 @@ test('connections whose server announces its end carry events until their succes
   }
   const ready = pool.snapshot().connections.filter(({ stage }) => stage === 'ready')
   assert.deepEqual(
-    ready.map(({ id }) => id).sort(),
-    dialer.connections
-      .slice(4)
-      .map(({ id }) => id)
-      .sort(),
+    new Set(ready.map(({ id }) => id)),
+    new Set(dialer.connections.slice(4).map(({ id }) => id)),
   )
 })
 
