@@ -161,7 +161,7 @@ export class ClientCall implements ByteChannel, StreamOwner {
   onStreamWindow(stream: number, increment: number): void {
     checkStream(stream)
     this.#queue.window.give(increment)
-    this.#queue.pump()
+    this.onRoom()
   }
 
   onInitialWindow(change: number): void {
@@ -170,6 +170,7 @@ export class ClientCall implements ByteChannel, StreamOwner {
 
   onRoom(): void {
     this.#queue.pump()
+    this.#finish()
   }
 
   onGoaway(lastStream: number, code: number): void {
