@@ -131,7 +131,12 @@ test('a call that is reset gives back what it kept; those that go on are read, a
 test('a stream keeps its data in no more memory than its window', () => {
   const inlet = new DataInlet(STREAM_WINDOW)
   inlet.pause()
-  for (let n = 0; n < 64; n++) inlet.passes(Buffer.alloc(STREAM_WINDOW / 64, n))
+  for (let n = 0; n < 3; n++) inlet.passes(Buffer.alloc(9000))
+  inlet.drop()
+  for (let n = 0; n < 64; n++) {
+    inlet.passes(Buffer.alloc(STREAM_WINDOW / 64 - 60_000, n))
+    inlet.passes(Buffer.alloc(60_000, n))
+  }
   const kept = inlet.resume()!
   assert.equal(kept.length, STREAM_WINDOW)
   assert.equal(kept.buffer.byteLength, STREAM_WINDOW)

@@ -132,3 +132,59 @@ test('a session that ends refuses new calls, and lets the open one go on', async
   assert.equal(calls, 1)
   await eventually('the open one is heard', () => last().listener.told.includes('data more'))
 })
+
+const uint32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+const firstWindow = (bytes: number): Buffer => h2(4, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(bytes)]))
+
+/** Lets a call say `count` bytes, as far as there is room. */
+function say(call: ServerCall, count: number): void {
+  call.respond(encodeHeaders([[':status', '200']]))
+  call.write(Buffer.alloc(9 + count), () => {})
+}
+
+const lengths = (peer: WindowedPeer, stream: number): number[] =>
+  peer.on(stream, 0).map(({ payload }) => payload.length)
+
+for (const [title, before, frames] of [
+  ['window updates', h2(6, 0, 0, Buffer.alloc(8)), Array(700).fill(h2(8, 0, 0, uint32(1)))],
+  [
+    'settings',
+    h2(8, 0, 0, uint32(1_000_000)),
+    Array.from({ length: 700 }, (_, n) => firstWindow(70_001 + n)),
+  ],
+] as [string, Buffer, Buffer[]][]) {
+  test(`the room that ${title} of one read bring is used once for all of them`, async (t) => {
+    const { session, peer, last } = await sessionOf(t)
+    peer.send(firstWindow(70_000), before, open(1))
+    await eventually('the call', () => last().call !== undefined)
+    say(last().call, 100_000)
+    const sum = (): number => lengths(peer, 1).reduce((all, length) => all + length, 0)
+    const first = title === 'settings' ? 70_000 : 65_535
+    await eventually('the room is used up', () => sum() === first)
+    const count = lengths(peer, 1).length
+    session.onData(Buffer.concat(frames))
+    await eventually('the rest', () => sum() === first + 700)
+    assert.deepEqual(lengths(peer, 1).slice(count), [700])
+  })
+}
+
+test('the first window changes amid other frames of one read, and each call has the window that came of it', async (t) => {
+  const { session, peer, last } = await sessionOf(t)
+  session.onData(Buffer.concat([firstWindow(1000), open(1), firstWindow(2000)]))
+  say(last().call, 9000)
+  /* Legal only behind the change: together they would be more than a window may be. */
+  session.onData(Buffer.concat([open(3), firstWindow(0), h2(8, 0, 3, uint32(0x7fff_ffff))]))
+  say(last().call, 9000)
+  await eventually('the second call has all the room it needs', () => lengths(peer, 3)[0] === 9000)
+  assert.deepEqual(lengths(peer, 1), [2000])
+  /* The first call's window is 2,000 below zero. */
+  session.onData(Buffer.concat([h2(8, 0, 1, uint32(2100)), h2(6, 0, 0, Buffer.alloc(8))]))
+  await eventually('the first call goes on', () => peer.on(0, 6).length === 1)
+  assert.deepEqual(lengths(peer, 1), [2000, 100])
+  session.onData(firstWindow(9001))
+  await eventually('a window that grows too large ends the connection', () => peer.isGone)
+})

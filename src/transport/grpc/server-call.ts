@@ -14,6 +14,8 @@ import { trailersOf } from './grpc-status.ts'
 /** Has the calls of one connection. */
 export interface CallOwner {
   readonly connection: Http2Connection
+  /** By how much the window that calls begin with grew since the connection began, bytes. */
+  readonly windowChange: number
   /** The call is over: nothing that comes on its stream counts any more. */
   onCallClosed(stream: number): void
 }
@@ -36,12 +38,15 @@ export class ServerCall implements ByteChannel {
   /** The listener was told of the request's end. */
   #isEndTold = false
   #isClosed = false
+  /** What of the owner's `windowChange` is in the window. */
+  #windowChange: number
 
   constructor(owner: CallOwner, stream: number, headers: CallHeaders) {
     this.peer = owner.connection.peer
     this.headers = headers
     this.#owner = owner
     this.#stream = stream
+    this.#windowChange = owner.windowChange
     this.#queue = new DataQueue(owner.connection, stream)
   }
 
@@ -143,11 +148,13 @@ export class ServerCall implements ByteChannel {
 
   /** @throws Violation */
   onWindow(increment: number): void {
+    this.#takeWindowChange()
     this.#queue.window.give(increment)
   }
 
-  /** More may leave than before. */
+  /** More may leave than before. @throws Violation */
   pump(): void {
+    this.#takeWindowChange()
     this.#queue.pump()
     this.#finish()
   }
@@ -161,6 +168,12 @@ export class ServerCall implements ByteChannel {
   #headersFrames(block: Buffer, flags: number): Buffer {
     const { peerSettings } = this.#owner.connection
     return headersFrames(peerSettings.blockToSend(block), flags, this.#stream, peerSettings.maxFrameBytes)
+  }
+
+  #takeWindowChange(): void {
+    const { windowChange } = this.#owner
+    this.#queue.window.give(windowChange - this.#windowChange)
+    this.#windowChange = windowChange
   }
 
   #room(): Buffer | undefined {

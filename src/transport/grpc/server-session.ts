@@ -51,6 +51,7 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
   /** The highest stream that was not refused: a client may repeat those above. */
   #lastTaken = 0
   #isEnding = false
+  #windowChange = 0
   /** Calls that came and went: what was kept of one says nothing of another. */
   #changes = 0
 
@@ -151,8 +152,14 @@ export class ServerSession implements StreamOwner, CallOwner, ReadListener {
     call?.pump()
   }
 
+  /** By how much the window that calls begin with grew since the connection began, bytes. */
+  get windowChange(): number {
+    return this.#windowChange
+  }
+
+  /** Each call takes it over when it counts: there may be many calls, and many changes in a few bytes. */
   onInitialWindow(change: number): void {
-    for (const call of this.#calls.values()) call.onWindow(change)
+    this.#windowChange += change
   }
 
   onRoom(): void {

@@ -29,7 +29,7 @@ export interface StreamOwner {
   onStreamWindow(stream: number, increment: number): void
   /** The window that streams begin with grew or shrank: the open ones with it. */
   onInitialWindow(change: number): void
-  /** More may leave than before, on whatever stream. */
+  /** More may leave than before, on whatever stream. Told once for all of a chunk, as frames that say so are small. */
   onRoom(): void
   /** Streams above `lastStream` were not taken. `code` 0: in good order. */
   onGoaway(lastStream: number, code: number): void
@@ -58,6 +58,8 @@ export class Http2Connection implements FrameSink, Outlet {
   #isOver = false
   /** The peer's settings have come, which are the first thing it says. */
   #isGreeted = false
+  /** This chunk brought room. */
+  #hasRoom = false
   /** Told of the next answer to a ping of ours. */
   onPong: (() => void) | undefined
 
@@ -102,6 +104,11 @@ export class Http2Connection implements FrameSink, Outlet {
     if (this.#isOver) return
     try {
       this.#reader.push(chunk)
+      if (this.#hasRoom && !this.#isOver) {
+        this.#hasRoom = false
+        this.#control.flush()
+        this.#owner.onRoom()
+      }
       this.#control.flush()
     } catch (error) {
       this.#break(error)
@@ -235,16 +242,10 @@ export class Http2Connection implements FrameSink, Outlet {
     const before = this.peerSettings.initialWindowBytes
     this.peerSettings.read(payload)
     this.answer(frame(FRAME.settings, FLAG.ack, 0, NOTHING))
-    if (payload.length === 0) return
+    if (payload.length > 0) this.#control.flush()
     const change = this.peerSettings.initialWindowBytes - before
-    this.socket.cork()
-    try {
-      this.#control.flush()
-      if (change !== 0) this.#owner.onInitialWindow(change)
-      this.#owner.onRoom()
-    } finally {
-      this.socket.uncork()
-    }
+    if (change !== 0) this.#owner.onInitialWindow(change)
+    this.#hasRoom = true
   }
 
   #onWindowUpdate(stream: number, increment: number): void {
@@ -254,7 +255,7 @@ export class Http2Connection implements FrameSink, Outlet {
       return
     }
     this.sendWindow.give(increment)
-    this.#owner.onRoom()
+    this.#hasRoom = true
   }
 }
 
