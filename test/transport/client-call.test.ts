@@ -75,7 +75,7 @@ for (const [title, greeting, room] of [
     if (title !== 'of the connection') server.send(h2(8, 0, 0, '00001000'))
     server.send(room)
     if (title !== 'of the connection') server.send(h2(8, 0, 1, '00100000'))
-    await eventually('the connection is closed', () => server.isGone)
+    await eventually('the connection is closed', () => server.isGone && owner.told.length > 1)
     assert.equal(server.data.length, 66_000)
     assert.equal(server.goawayCode, 0)
     assert.deepEqual(owner.told, ['end undefined', 'closed undefined'])
@@ -104,4 +104,12 @@ test('an owner that pauses and resumes while it is told what was kept hears of t
   }
   call.resume()
   assert.deepEqual(owner.told, ['data kept', 'data done', 'end undefined'])
+})
+
+test('what a server says with its goodbye is in the error, printable and not all of it', async (t) => {
+  const { owner, server } = await called(t, SETTINGS, RESPONSE)
+  const text = Buffer.from(`too_many_pings\n${'x'.repeat(5000)}`)
+  server.send(h2(7, 0, 0, Buffer.concat([Buffer.from('000000010000000b', 'hex'), text])))
+  await eventually('the end', () => owner.told.length === 1)
+  assert.match(owner.told[0]!, /HTTP\/2 code 11: too_many_pings\?x{113}$/)
 })

@@ -183,10 +183,12 @@ export class ClientCall implements ByteChannel, StreamOwner {
     this.#finish()
   }
 
-  onGoaway(lastStream: number, code: number): void {
+  onGoaway(lastStream: number, code: number, text: string): void {
     if (code !== H2_ERROR.none || lastStream < STREAM) {
       if (this.#phase !== 'ended')
-        this.connection.fail(lost(this.peer, `the server left with HTTP/2 code ${code}`))
+        this.connection.fail(
+          lost(this.peer, `the server left with HTTP/2 code ${code}${text === '' ? '' : `: ${text}`}`),
+        )
       return
     }
     if (this.#isRetiring) return
