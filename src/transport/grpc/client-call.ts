@@ -54,6 +54,8 @@ export class ClientCall implements ByteChannel, StreamOwner {
   /** The end came while the owner had paused, behind data that it has not got yet. */
   #heldEnd: CallStatus | undefined
   #isRetiring = false
+  /** What was kept is being told: whatever ends behind it waits, even if the owner pauses and resumes meanwhile. */
+  #isCatchingUp = false
 
   /** `socket` is connected, after its TLS handshake; `request`: the headers of the call. */
   constructor(socket: Socket, request: readonly Field[], peer: string) {
@@ -88,7 +90,15 @@ export class ClientCall implements ByteChannel, StreamOwner {
 
   resume(): void {
     const kept = this.#inlet.resume()
-    if (kept !== undefined) this.#listener?.onData(kept)
+    if (this.#isCatchingUp) return
+    if (kept !== undefined) {
+      this.#isCatchingUp = true
+      try {
+        this.#listener?.onData(kept)
+      } finally {
+        this.#isCatchingUp = false
+      }
+    }
     const room = this.#inlet.refill()
     if (room > 0) this.connection.send(windowUpdateFrame(STREAM, room))
     if (this.#heldEnd !== undefined && !this.#inlet.isPaused) this.#onStatus(this.#heldEnd)
@@ -173,10 +183,12 @@ export class ClientCall implements ByteChannel, StreamOwner {
     this.#finish()
   }
 
-  onGoaway(lastStream: number, code: number): void {
+  onGoaway(lastStream: number, code: number, text: string): void {
     if (code !== H2_ERROR.none || lastStream < STREAM) {
       if (this.#phase !== 'ended')
-        this.connection.fail(lost(this.peer, `the server left with HTTP/2 code ${code}`))
+        this.connection.fail(
+          lost(this.peer, `the server left with HTTP/2 code ${code}${text === '' ? '' : `: ${text}`}`),
+        )
       return
     }
     if (this.#isRetiring) return
@@ -190,6 +202,9 @@ export class ClientCall implements ByteChannel, StreamOwner {
     const listener = this.#listener
     this.#listener = undefined
     this.#queue.drop(new Error('the connection is closed'))
+    const held = this.#heldEnd
+    this.#heldEnd = undefined
+    if (held !== undefined) listener?.onEnd(errorOfStatus(held.status, held.message, this.peer))
     listener?.onClosed(failure ?? (isOrderly ? undefined : lost(this.peer, 'the connection was closed')))
   }
 

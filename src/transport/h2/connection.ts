@@ -3,7 +3,7 @@ import { WeirError } from '../../core/errors.ts'
 import { ControlOut } from './control-out.ts'
 import type { Outlet } from './data-queue.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
-import { checkFrame } from './frame-rules.ts'
+import { checkFrame, GOAWAY_BYTES } from './frame-rules.ts'
 import { DEFAULT_WINDOW_BYTES, FLAG, FRAME, frame, goawayFrame, windowUpdateFrame } from './frames.ts'
 import { HeaderBlock } from './header-block.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
@@ -31,13 +31,15 @@ export interface StreamOwner {
   onInitialWindow(change: number): void
   /** More may leave than before, on whatever stream. Told once for all of a chunk, as frames that say so are small. */
   onRoom(): void
-  /** Streams above `lastStream` were not taken. `code` 0: in good order. */
-  onGoaway(lastStream: number, code: number): void
+  /** Streams above `lastStream` were not taken. `code` 0: in good order. `text`: what it said, fit for a log. */
+  onGoaway(lastStream: number, code: number, text: string): void
   /** Once: nothing of the connection is left. Undefined: it ended in good order, as far as the connection knows. */
   onClosed(failure: WeirError | undefined): void
 }
 
 const NOTHING = Buffer.alloc(0)
+/** Bytes of a goodbye's text that reach a message. */
+const MAX_GOAWAY_TEXT = 128
 
 /**
  * One HTTP/2 connection on a socket (RFC 9113): everything but its streams. Whatever breaks the protocol ends it at
@@ -210,7 +212,11 @@ export class Http2Connection implements FrameSink, Outlet {
         else this.onPong?.()
         return
       case FRAME.goaway:
-        this.#owner.onGoaway(payload.readUInt32BE(0) & 0x7fff_ffff, payload.readUInt32BE(4))
+        this.#owner.onGoaway(
+          payload.readUInt32BE(0) & 0x7fff_ffff,
+          payload.readUInt32BE(4),
+          goawayText(payload),
+        )
         return
       case FRAME.windowUpdate:
         this.#onWindowUpdate(stream, payload.readUInt32BE(0) & 0x7fff_ffff)
@@ -257,6 +263,12 @@ export class Http2Connection implements FrameSink, Outlet {
     this.sendWindow.give(increment)
     this.#hasRoom = true
   }
+}
+
+/** The start of what a peer says with its goodbye; what cannot be printed becomes a question mark. */
+function goawayText(payload: Buffer): string {
+  const text = payload.latin1Slice(GOAWAY_BYTES, Math.min(payload.length, GOAWAY_BYTES + MAX_GOAWAY_TEXT))
+  return text.replace(/[^ -~]/g, '?')
 }
 
 /** The connection is gone, or as good as. */

@@ -6,6 +6,8 @@ import { H2_ERROR, Violation } from './violation.ts'
 /** Integers are at most this; more than any table or block of ours, and far from overflow. */
 const MAX_INTEGER = 2 ** 28
 
+const NOTHING = Buffer.alloc(0)
+
 /**
  * Decodes the header blocks of one connection, in their order (RFC 7541). Memory is bounded by the table that was
  * announced and by `maxListBytes` per block, however much a block makes of little.
@@ -13,7 +15,7 @@ const MAX_INTEGER = 2 ** 28
 export class HpackDecoder {
   readonly #table: HeaderTable
   readonly #maxListBytes: number
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = NOTHING
   #at = 0
 
   /** `tableBytes` and `maxListBytes`: as announced in our settings. */
@@ -36,6 +38,8 @@ export class HpackDecoder {
         throw new Violation(H2_ERROR.enhanceYourCalm, `headers of more than ${this.#maxListBytes} bytes`)
       fields.push(field)
     }
+    /* The block may lie in a buffer that others read into. */
+    this.#bytes = NOTHING
     return fields
   }
 
