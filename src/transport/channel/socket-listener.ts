@@ -81,7 +81,8 @@ function serverFor({ address, tls, handshakes, onSocket }: SocketListenerOptions
     allowHalfOpen: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,
-    handshakeTimeout: handshakes.timeoutMs,
+    /* Those who are too slow are closed and told of as newcomers. Node's own timer says nothing: it must not be first. */
+    handshakeTimeout: 2 * handshakes.timeoutMs,
   })
   server.on('secureConnection', (socket) => onSocket(socket, peerOf(socket)))
   /* Node leaves the socket of a handshake that timed out open. */
